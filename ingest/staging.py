@@ -1,0 +1,315 @@
+"""
+The stage: a directory of segments between the receiver and the loader. This module alone knows their format.
+
+A segment is a file of JSON lines in UTF-8, each ended by a newline. While its writer lives it is `<batch_id>.open`,
+held under an exclusive flock; closed, and from then on never edited, it is `<batch_id>.jsonl`. `<batch_id>` is a UUID
+v7 in hex and the writer's process id, so names sort by age. A `<batch_id>.new` is one that its writer may not have
+locked yet.
+
+A line stands for one event; the first line of a request stands for the delivery as well. A refused request left no
+event: its line has a null `event_id`. Writing is the part of `ingest.group_commit` and `ingest.segment_file`.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import orjson
+
+from ingest.uuid7 import new_uuid7, time_of
+
+SEGMENT_COLUMNS: dict[str, str] = {
+    "is_delivery": "BOOLEAN",
+    "delivery_id": "VARCHAR",
+    "source_id": "VARCHAR",
+    "received_at": "VARCHAR",
+    "status_code": "INTEGER",
+    "outcome": "VARCHAR",
+    "reason": "VARCHAR",
+    "detail": "VARCHAR",
+    "response_ms": "DOUBLE",
+    "body_bytes": "BIGINT",
+    "secret_name": "VARCHAR",
+    "event_id": "VARCHAR",
+    "event_type": "VARCHAR",
+    "schema_version": "VARCHAR",
+    "occurred_at": "VARCHAR",
+    "has_synthetic_id": "BOOLEAN",
+    "body_sha256": "VARCHAR",
+    "payload": "VARCHAR",
+    "payload_base64": "VARCHAR",
+}
+"""Every field of a line and its DuckDB type, as `read_json(columns = ...)` takes them."""
+
+NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
+
+_logger = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedLine:
+    """
+    One line of a segment: an event, a delivery, or both.
+
+    Attributes:
+        is_delivery: True on the first line of a request.
+        delivery_id: UUID v7, the same on all lines of a request.
+        received_at: RFC 3339 in UTC with microseconds and "Z"; so is `occurred_at`.
+        outcome: "accepted", "quarantined" or "refused".
+        reason: Why it was not accepted: a short code; `detail` names the field, never a value.
+        response_ms: From the request's first byte until it was handed to the writer.
+        secret_name: Where the secret that verified it is kept, never the secret.
+        body_sha256: In hex, over the body as sent.
+        payload: The body as sent, as text; null where it is not UTF-8 or holds NUL, and for refused requests.
+        payload_base64: The body as sent, where `payload` cannot hold it.
+    """
+
+    is_delivery: bool
+    delivery_id: str
+    source_id: str
+    received_at: str
+    status_code: int
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    response_ms: float
+    body_bytes: int
+    secret_name: str | None = None
+    event_id: str | None = None
+    event_type: str | None = None
+    schema_version: str | None = None
+    occurred_at: str | None = None
+    has_synthetic_id: bool | None = None
+    body_sha256: str | None = None
+    payload: str | None = None
+    payload_base64: str | None = None
+
+    def encode(self) -> bytes:
+        """The line as it stands in a segment, newline included."""
+        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def decode(cls, line: bytes) -> Self:
+        """The line that *line*, with or without its newline, was made from."""
+        return cls(**orjson.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """
+    One segment as found on disk.
+
+    Attributes:
+        batch_id: Its name, without the suffix; sorts by age.
+        size: In bytes, at the time of looking.
+    """
+
+    batch_id: str
+    path: Path
+    size: int
+
+    def lines(self) -> Iterator[StagedLine]:
+        """Its whole lines, in order. For looking at; the loader reads segments with DuckDB."""
+        with self.path.open("rb") as file:
+            for line in file:
+                if _is_whole(line):
+                    yield StagedLine.decode(line)
+
+
+class Stage:
+    """
+    The reader's side of a stage.
+
+    Safe beside running receivers and beside other readers; nothing here waits for a lock.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def closed_segments(self) -> list[Segment]:
+        """Segments ready to load, oldest first."""
+        return self._segments(CLOSED)
+
+    def live_segments(self) -> list[Segment]:
+        """Segments that a running receiver is still writing and that hold something: they will close by themselves."""
+        return [segment for segment in self._segments(OPEN) if segment.size and _is_held(segment.path)]
+
+    def recover(self) -> list[Segment]:
+        """
+        Close the segments that a receiver left behind when it died, and say which.
+
+        What a torn last line held was never acknowledged: it is cut off. A segment left empty goes. One that the disk
+        does not let us close is logged and left for the next time, so that it does not keep others from loading.
+        """
+        recovered = []
+        for segment in self._segments(NEW) + self._segments(OPEN):
+            try:
+                closed = self._close_abandoned(segment)
+            except OSError as error:
+                _logger.warning(
+                    "Segment %s could not be recovered (%s); it stays for the next try.", segment.path, error
+                )
+            else:
+                recovered.extend(closed)
+        return recovered
+
+    def release(self, segment: Segment, archive: Path) -> None:
+        """
+        Move *segment*, loaded and committed, to the day of its name (UTC) under *archive*.
+
+        Durable when it returns; may be repeated after a crash at any point.
+
+        Raises:
+            FileNotFoundError: The segment stands neither in the stage nor in the archive.
+        """
+        day = archive / time_of(UUID(segment.batch_id.partition("-")[0])).date().isoformat()
+        make_directory(day)
+        target = day / f"{segment.batch_id}{CLOSED}"
+        if target.exists():
+            # A copy from another file system gets this name only once it is whole.
+            segment.path.unlink(missing_ok=True)
+        elif segment.path.stat().st_dev == day.stat().st_dev:
+            segment.path.rename(target)
+        else:
+            _copy_whole(segment.path, target)
+            segment.path.unlink()
+        sync_directory(day)
+        sync_directory(segment.path.parent)
+
+    def set_aside(self, segment: Segment) -> Path:
+        """Keep a closed segment that cannot be read out of the loader's way, as `<batch_id>.unreadable`; say where."""
+        aside = segment.path.with_suffix(UNREADABLE)
+        segment.path.rename(aside)
+        sync_directory(self.root)
+        return aside
+
+    def _segments(self, suffix: str) -> list[Segment]:
+        found = []
+        with suppress(FileNotFoundError), os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.endswith(suffix):
+                    with suppress(FileNotFoundError):  # closed or released since it was listed
+                        path = Path(entry.path)
+                        found.append(Segment(entry.name.removesuffix(suffix), path, path.stat().st_size))
+        return sorted(found, key=lambda segment: segment.batch_id)
+
+    def _close_abandoned(self, segment: Segment) -> list[Segment]:
+        with _locked(segment.path) as descriptor:
+            if descriptor is None:
+                return []
+            size = _cut_torn_tail(descriptor)
+            if size != segment.size:
+                _logger.warning("Segment %s: cut %d bytes never acknowledged.", segment.path, segment.size - size)
+            if not size:
+                segment.path.unlink()
+                sync_directory(self.root)
+                return []
+            os.fsync(descriptor)
+            closed = segment.path.with_suffix(CLOSED)
+            segment.path.rename(closed)
+            sync_directory(self.root)
+            return [Segment(segment.batch_id, closed, size)]
+
+
+def new_batch_id() -> str:
+    """A name for a new segment of this process; sorts after all its earlier ones."""
+    return f"{new_uuid7().hex}-{os.getpid()}"
+
+
+def make_directory(directory: Path) -> None:
+    """Make *directory* and what is missing above it, durably."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_directory(each.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names in *directory* to the disk: a synced file without its name is lost all the same."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_same_file(descriptor: int, path: Path) -> bool:
+    """Whether *path* still names the file that *descriptor* holds."""
+    held = os.fstat(descriptor)
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    return held.st_nlink > 0 and (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int | None]:
+    """Hold *path* under its lock, or yield None where its writer lives or the file has gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            # Between the open and the lock its writer may have closed it, or another reader recovered it: then the
+            # name is gone, or is another's, and must not be touched.
+            yield descriptor if is_same_file(descriptor, path) else None
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _cut_torn_tail(descriptor: int) -> int:
+    """Cut what follows the last whole line; return the size that is left."""
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        whole = 0
+        for line in file:
+            if not _is_whole(line):
+                break
+            whole += len(line)
+    os.ftruncate(descriptor, whole)
+    return whole
+
+
+def _is_whole(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    aside = target.with_suffix(".copying")
+    with source.open("rb") as original, aside.open("wb") as copy:
+        shutil.copyfileobj(original, copy)
+        copy.flush()
+        os.fsync(copy.fileno())
+    aside.rename(target)

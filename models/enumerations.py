@@ -1,0 +1,186 @@
+"""
+The values known so far of the fields that are enumerations.
+
+None of them closes its field: a value that is not listed is read, stored as sent and raised as a data exception.
+"""
+
+PARTNER_TYPES: tuple[str, ...] = (
+    "affiliate",
+    "ib",
+    "sub_ib",
+    "sub_affiliate",
+    "influencer",
+    "media_buyer",
+    "agency",
+    "reseller",
+    "referral",
+)
+
+PARTNER_REASON_CODES: tuple[str, ...] = (
+    "fraud",
+    "fraud_review",
+    "terms_violation",
+    "brand_abuse",
+    "fake_traffic",
+    "spam",
+    "compliance",
+    "inactivity",
+    "kyc_failed",
+    "own_request",
+    "merged",
+    "program_closed",
+    "other",
+)
+
+CLICK_VALIDITIES: tuple[str, ...] = ("valid", "duplicate", "invalid")
+
+GEO_SOURCES: tuple[str, ...] = ("ip", "declared", "kyc")
+
+ACTOR_TYPES: tuple[str, ...] = ("system", "user", "partner", "rule", "provider")
+
+QUALIFYING_KINDS: tuple[str, ...] = (
+    "registration",
+    "deposit",
+    "wager",
+    "trade",
+    "challenge_purchase",
+    "challenge_pass",
+    "account_funded",
+    "subscription_payment",
+    "order",
+    "lead",
+)
+
+CONVERSION_TYPES: tuple[str, ...] = (
+    "registration",
+    "kyc_passed",
+    "first_deposit",
+    "deposit",
+    "first_trade",
+    "trade",
+    "lead",
+    "install",
+    "trial_start",
+    "subscription_start",
+    "subscription_renewal",
+    "order",
+    "challenge_purchase",
+    "challenge_reset",
+    "challenge_passed",
+    "account_funded",
+    "custom",
+)
+
+REJECTION_DECIDERS: tuple[str, ...] = ("rule", "manual", "advertiser", "fraud_engine", "provider")
+
+REJECTION_REASONS_BY_CATEGORY: dict[str, tuple[str, ...]] = {
+    "fraud": (
+        "duplicate_ip",
+        "duplicate_device",
+        "duplicate_account",
+        "self_referral",
+        "bot_traffic",
+        "proxy_vpn",
+        "click_injection",
+        "click_flooding",
+        "stolen_payment",
+        "email_suspicious",
+        "incentivised_traffic",
+        "bonus_abuse",
+        "geo_mismatch",
+    ),
+    "quality": (
+        "below_min_deposit",
+        "below_min_wager",
+        "below_min_lots",
+        "outside_window",
+        "no_activity",
+        "not_new_customer",
+        "kyc_failed",
+        "invalid_lead_data",
+    ),
+    "commercial": (
+        "duplicate_conversion",
+        "cap_exceeded",
+        "out_of_geo",
+        "offer_inactive",
+        "credited_other_partner",
+        "order_cancelled",
+        "item_returned",
+        "chargeback",
+        "refund",
+        "payment_failed",
+    ),
+    "compliance": (
+        "brand_bidding",
+        "terms_violation",
+        "restricted_jurisdiction",
+        "self_excluded_player",
+        "underage",
+        "partner_not_active",
+    ),
+    "technical": (
+        "tracking_error",
+        "invalid_token",
+        "wrong_protocol",
+        "no_click",
+        "test_conversion",
+        "attribution_dispute",
+    ),
+    "other": ("other",),
+}
+
+REJECTION_CATEGORIES: tuple[str, ...] = tuple(REJECTION_REASONS_BY_CATEGORY)
+
+REJECTION_REASON_CODES: tuple[str, ...] = tuple(
+    code for codes in REJECTION_REASONS_BY_CATEGORY.values() for code in codes
+)
+
+COMMISSION_MODELS: tuple[str, ...] = (
+    "cpa",
+    "cpl",
+    "cpc",
+    "cpi",
+    "revshare",
+    "hybrid",
+    "fixed",
+    "lot_rebate",
+    "spread_share",
+    "net_deposit_share",
+    "challenge_fee_share",
+    "funded_bonus",
+    "override",
+    "bonus",
+    "referral",
+    "other",
+)
+
+ADJUSTMENT_TYPES: tuple[str, ...] = (
+    "clawback",
+    "chargeback",
+    "refund",
+    "correction",
+    "retro_tier",
+    "negative_carryover_reset",
+    "high_roller_quarantine",
+    "bonus",
+    "dormancy_forfeit",
+    "termination_forfeit",
+    "partner_transfer",
+    "fx_difference",
+    "write_off",
+    "reversal",
+    "other",
+)
+
+PAYOUT_FAILURE_CATEGORIES: tuple[str, ...] = (
+    "invalid_details",
+    "insufficient_funds",
+    "provider_error",
+    "compliance_block",
+    "limit_exceeded",
+    "returned_by_bank",
+    "expired_unclaimed",
+    "cancelled",
+    "other",
+)

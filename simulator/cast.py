@@ -1,0 +1,209 @@
+"""The partners of a played programme through time: who they are, when they join and leave, what tier they stand in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from random import Random
+
+from simulator.deals import BRONZE, SILVER, Tier
+from simulator.journal import Journal
+from simulator.roster import Plot, Profile, profiles
+from simulator.wire import JsonObject, actor, instant, money, price
+
+_MIN_PAYOUT = Decimal(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that is played: aware UTC, *until* excluded."""
+
+    start: datetime
+    until: datetime
+
+    def at(self, share: float) -> datetime:
+        """The moment after *share* of the span, a fraction."""
+        return self.start + (self.until - self.start) * share
+
+    def first_of_months(self) -> list[datetime]:
+        """Midnight of the first day of each month that begins within the span."""
+        first = self.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        found: list[datetime] = []
+        while first < self.until:
+            if first >= self.start:
+                found.append(first)
+            first = (first + timedelta(days=32)).replace(day=1)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TierMove:
+    at: datetime
+    previous: Tier
+    new: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """
+    One partner.
+
+    Attributes:
+        quits_at: When its traffic ends; the end of the span for those who stay.
+        left_at: When it was suspended or terminated, as its plot says.
+    """
+
+    partner_id: str
+    number: int
+    profile: Profile
+    parent: "Member | None"
+    registered_at: datetime
+    approved_at: datetime
+    quits_at: datetime
+    left_at: datetime | None
+    tier_moves: tuple[TierMove, ...]
+
+    def status(self, at: datetime) -> str:
+        if self.left_at is not None and at >= self.left_at:
+            return "suspended" if self.profile.plot is Plot.FRAUD else "terminated"
+        return "active" if at >= self.approved_at else "pending"
+
+    def is_active(self, at: datetime) -> bool:
+        return self.status(at) == "active"
+
+    def tier(self, at: datetime) -> Tier:
+        current = self.tier_moves[0].previous if self.tier_moves else BRONZE
+        for move in self.tier_moves:
+            current = move.new if at >= move.at else current
+        return current
+
+    def snapshot(self, at: datetime) -> JsonObject:
+        """The partner as every event carries it."""
+        return {
+            "id": self.partner_id,
+            "name": self.profile.name,
+            "external_id": f"AFF-{7000 + self.number}",
+            "type": self.profile.kind,
+            "status": self.status(at),
+            "group_id": self.profile.group,
+            "manager_id": self.manager_id,
+            "parent_id": self.parent.partner_id if self.parent else None,
+            "country": self.profile.country,
+        }
+
+    def full_snapshot(self, at: datetime, version: int) -> JsonObject:
+        """The partner as its own events carry it."""
+        is_approved = at >= self.approved_at
+        return self.snapshot(at) | {
+            "company_name": self.profile.name,
+            "email_hash": f"eml_{sha256(self.partner_id.encode()).hexdigest()[:16]}",
+            "language": self.profile.language,
+            "plan_id": self.profile.deal.plan_id,
+            "tier": self.tier(at).view(),
+            "payout_method": self.profile.method,
+            "payout_currency": self.profile.payout_currency,
+            "min_payout": money(self.min_payout, self.profile.currency),
+            "kyc_status": "verified" if is_approved else "pending",
+            "tax_status": "verified" if is_approved else "unknown",
+            "terms_version": "2026-01",
+            "signup_source": "conference" if self.number % 3 == 1 else "website",
+            "registered_at": instant(self.registered_at),
+            "version": version,
+            "is_test": False,
+        }
+
+    @property
+    def manager_id(self) -> str:
+        return f"mgr_{11 + self.number % 3}"
+
+    @property
+    def min_payout(self) -> Decimal:
+        """In the currency of its commissions; less than any one ordinary commission."""
+        return price(_MIN_PAYOUT, self.profile.currency)
+
+
+def gather(count: int, span: Span, journal: Journal, rng: Random) -> list[Member]:
+    """*count* partners; a parent stands before its children."""
+    members: list[Member] = []
+    for index, profile in enumerate(profiles(count, rng)):
+        # All join within the first sixth, so that everybody has time to earn and to be paid.
+        registered_at = span.at(0.15 * index / max(count, 1)) + timedelta(minutes=rng.randint(480, 1020))
+        approved_at = registered_at + timedelta(hours=rng.randint(20, 50), seconds=rng.randint(0, 3599))
+        left_at = _leaves_at(profile.plot, span, rng)
+        members.append(
+            Member(
+                partner_id=journal.name("ptn"),
+                number=index + 1,
+                profile=profile,
+                parent=members[profile.parent] if profile.parent is not None else None,
+                registered_at=registered_at,
+                approved_at=approved_at,
+                quits_at=left_at - timedelta(days=1) if left_at else span.until,
+                left_at=left_at,
+                tier_moves=_tier_moves(profile.plot, span),
+            )
+        )
+    return members
+
+
+def write_partner_events(members: list[Member], journal: Journal) -> None:
+    """Every registration, approval, suspension and termination."""
+    for member in members:
+        manager = actor("user", member.manager_id)
+        themselves = actor("partner", member.partner_id)
+        _write_change(journal, member, member.registered_at, "partner.registered", 1, themselves)
+        _write_change(journal, member, member.approved_at, "partner.approved", 2, manager, previous="pending")
+        if member.left_at is not None:
+            is_fraud = member.profile.plot is Plot.FRAUD
+            _write_change(
+                journal,
+                member,
+                member.left_at,
+                "partner.suspended" if is_fraud else "partner.terminated",
+                3,
+                manager,
+                previous="active",
+                reason="fraud_review" if is_fraud else "brand_abuse",
+                detail="rejections far above the baseline" if is_fraud else "search ads on the brand name",
+                balance="hold" if is_fraud else "forfeit",
+            )
+
+
+def _leaves_at(plot: Plot, span: Span, rng: Random) -> datetime | None:
+    share = {Plot.FRAUD: 0.66, Plot.TERMINATED: 0.78}.get(plot)
+    return None if share is None else span.at(share) + timedelta(minutes=rng.randint(0, 600))
+
+
+def _tier_moves(plot: Plot, span: Span) -> tuple[TierMove, ...]:
+    months = span.first_of_months()
+    just_after = timedelta(minutes=5)
+    if plot is Plot.CLAWED_BACK and len(months) > 1:
+        return (TierMove(months[1] + just_after, BRONZE, SILVER),)
+    if plot is Plot.NEGATIVE_MONTH and len(months) > 2:
+        return (TierMove(months[2] + just_after, SILVER, BRONZE),)
+    return ()
+
+
+def _write_change(
+    journal: Journal,
+    member: Member,
+    at: datetime,
+    event_type: str,
+    version: int,
+    by: JsonObject,
+    previous: str | None = None,
+    reason: str | None = None,
+    detail: str | None = None,
+    balance: str | None = None,
+) -> None:
+    change: JsonObject = {
+        "previous_status": previous,
+        "status": member.status(at),
+        "reason_code": reason,
+        "reason_detail": detail,
+        "actor": by,
+        "effective_at": instant(at),
+        "balance_disposition": balance,
+        "merged_into_partner_id": None,
+    }
+    journal.write(at, event_type, {"partner": member.full_snapshot(at, version), "change": change})

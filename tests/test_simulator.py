@@ -1,0 +1,304 @@
+"""The played programme: the same from the same seed, within the contract, and with books that close."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.event_types import EVENT_TYPES
+from models.reading import read_event
+from simulator.journal import Event
+from simulator.programme import ProgrammeSize, play_programme
+
+UNTIL = datetime(2026, 11, 15, 12, tzinfo=UTC)
+DEMO = ProgrammeSize(events=2000, partners=8)
+ENDS = [
+    UNTIL,
+    datetime(2026, 3, 1, tzinfo=UTC),
+    datetime(2026, 11, 5, 8, 3, tzinfo=UTC),
+    datetime(2026, 12, 31, 23, 59, tzinfo=UTC),
+]
+PROGRAMMES = [
+    *[(seed, DEMO, end) for seed in (1, 2) for end in ENDS],
+    (1, ProgrammeSize(events=60, partners=1), UNTIL),
+    (2, ProgrammeSize(events=1, partners=3), UNTIL),
+    (1, ProgrammeSize(events=4000, partners=30), UNTIL),
+]
+
+
+def views(events: list[Event]) -> list[Any]:
+    """The events as plain JSON, so that a test may reach into them."""
+    return [event.view for event in events]
+
+
+@pytest.fixture(scope="module", params=PROGRAMMES, ids=str)
+def programme(request: pytest.FixtureRequest) -> list[Event]:
+    return play_programme(*request.param)
+
+
+@pytest.fixture(scope="module")
+def demo() -> list[Any]:
+    return views(play_programme(1, DEMO, UNTIL))
+
+
+def of_type(events: list[Any], event_type: str) -> list[Any]:
+    return [event for event in events if event["type"] == event_type]
+
+
+def test_the_same_seed_plays_the_same_programme_byte_for_byte() -> None:
+    """Ids, times and bodies depend on seed, size and end alone, not on the process that plays them."""
+    script = f"""
+import datetime, hashlib
+from simulator.programme import ProgrammeSize, play_programme
+until = datetime.datetime.fromisoformat("{UNTIL.isoformat()}")
+events = play_programme(1, ProgrammeSize({DEMO.events}, {DEMO.partners}), until)
+print(hashlib.sha256(b"".join(event.body for event in events)).hexdigest())
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    here = hashlib.sha256(b"".join(event.body for event in play_programme(1, DEMO, UNTIL))).hexdigest()
+    assert told.stdout.strip() == here
+
+
+@pytest.mark.parametrize(
+    ("seed", "size", "until"),
+    [
+        (2, DEMO, UNTIL),
+        (1, ProgrammeSize(events=2001, partners=8), UNTIL),
+        (1, DEMO, UNTIL + timedelta(seconds=1)),
+    ],
+)
+def test_another_programme_shares_no_event_id(seed: int, size: ProgrammeSize, until: datetime) -> None:
+    """Two programmes may be sent to the same receiver without a conflict between ids."""
+    first = {event.event_id for event in play_programme(1, DEMO, UNTIL)}
+    second = {event.event_id for event in play_programme(seed, size, until)}
+    assert not first & second
+
+
+def test_the_end_may_be_told_in_any_timezone() -> None:
+    """The same moment in another timezone is the same programme."""
+    elsewhere = UNTIL.astimezone(timezone(timedelta(hours=9)))
+    assert play_programme(1, DEMO, elsewhere) == play_programme(1, DEMO, UNTIL)
+
+
+def test_an_end_without_a_timezone_is_refused() -> None:
+    """A naive moment would mean something else on another machine."""
+    with pytest.raises(ValueError, match="timezone"):
+        play_programme(1, DEMO, datetime(2026, 11, 15))
+
+
+@pytest.mark.parametrize(("events", "partners"), [(0, 8), (2000, 0)])
+def test_a_programme_of_nothing_is_refused(events: int, partners: int) -> None:
+    """A size without partners or events is a slip, and is said to be one."""
+    with pytest.raises(ValueError, match="at least one"):
+        ProgrammeSize(events, partners)
+
+
+def test_every_event_is_within_the_contract(programme: list[Event]) -> None:
+    """What the played platform posts is what the receiver accepts, under the id and type it was given."""
+    for event in programme:
+        header = read_event(event.body)
+        assert (header.event_id, header.event_type) == (event.event_id, event.event_type)
+        assert header.occurred_at == event.occurred_at
+
+
+def test_events_come_in_order_and_before_the_end() -> None:
+    """Times only grow, ids grow with them, and nothing happens at the end or after it."""
+    for end in ENDS:
+        events = play_programme(1, DEMO, end)
+        assert [event.occurred_at for event in events] == sorted(event.occurred_at for event in events)
+        assert [event.event_id for event in events] == sorted({event.event_id for event in events})
+        assert end - timedelta(days=123) < events[0].occurred_at
+        assert events[-1].occurred_at < end
+
+
+def test_the_demo_has_its_size_every_event_type_and_half_clicks(demo: list[Any]) -> None:
+    """Two thousand events exactly; every type of the contract occurs; about half are clicks."""
+    counts = Counter(event["type"] for event in demo)
+    assert len(demo) == DEMO.events
+    assert set(counts) == set(EVENT_TYPES)
+    assert 0.4 < counts["click.tracked"] / len(demo) < 0.6
+
+
+def test_versions_count_up_without_a_gap_for_every_entity(programme: list[Event]) -> None:
+    """No snapshot of an entity is missing, and the order of versions is the order of time."""
+    versions: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for event in views(programme):
+        noun = event["type"].split(".")[0]
+        entity = event["data"].get(noun)
+        if entity and "version" in entity:
+            versions[noun, entity["id"]].append(entity["version"])
+    assert all(seen == list(range(1, len(seen) + 1)) for seen in versions.values())
+
+
+def monies(node: object) -> Iterator[dict[str, str]]:
+    if isinstance(node, dict):
+        if set(node) == {"amount", "currency"}:
+            yield node
+        for child in node.values():
+            yield from monies(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from monies(child)
+
+
+def test_money_is_written_in_the_decimals_of_its_currency(programme: list[Event]) -> None:
+    """Cents for euros and dollars, no decimals for yen, never a number, never a negative zero."""
+    shapes = {"EUR": r"-?\d+\.\d\d", "USD": r"-?\d+\.\d\d", "JPY": r"-?\d+"}
+    for event in views(programme):
+        for money in monies(event["data"]):
+            assert re.fullmatch(shapes[money["currency"]], money["amount"])
+            assert not money["amount"].startswith("-0") or Decimal(money["amount"])
+
+
+def test_what_an_event_refers_to_happened_before_it(programme: list[Event]) -> None:
+    """Conversions follow their click and their parent, commissions follow the qualification they are owed for."""
+    clicks: set[str] = set()
+    created: set[str] = set()
+    qualified: set[str] = set()
+    active: set[str] = set()
+    for event in views(programme):
+        data = event["data"]
+        if event["type"] == "partner.approved":
+            active.add(data["partner"]["id"])
+        elif not event["type"].startswith("partner."):
+            assert data["partner"]["id"] in active
+        if event["type"] == "click.tracked":
+            clicks.add(data["click"]["id"])
+        elif event["type"].startswith("conversion."):
+            conversion = data["conversion"]
+            assert data["tracking"]["click_id"] in {None, *clicks}
+            assert conversion["parent_conversion_id"] in {None, *created}
+            if event["type"] == "conversion.created":
+                created.add(conversion["id"])
+            assert conversion["id"] in created
+            if event["type"] == "conversion.qualified":
+                qualified.add(conversion["id"])
+        elif event["type"] == "commission.calculated":
+            assert data["commission"]["conversion_id"] in {None, *qualified}
+
+
+@dataclass
+class Books:
+    """An accountant who knows the events only, and in their order."""
+
+    owed: dict[str, Decimal] = field(default_factory=dict)
+    approved: set[str] = field(default_factory=set)
+    payable: dict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    open: dict[tuple[str | None, str | None], Decimal] = field(default_factory=dict)
+    reserved: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, event: Any) -> None:
+        data = event["data"]
+        partner = data["partner"]["id"]
+        match event["type"]:
+            case "commission.calculated":
+                self.owed[data["commission"]["id"]] = amount(data["commission"]["amount"])
+            case "commission.adjusted":
+                self._adjust(partner, data["commission"], data["adjustment"])
+            case "commission.approved":
+                commission = data["commission"]["id"]
+                approved = data["approval"]["approved_amount"]
+                assert amount(approved) == amount(data["commission"]["amount"]) == self.owed[commission]
+                assert commission not in self.approved
+                self.approved.add(commission)
+                self._open(partner, approved, commission, None)
+            case "payout.scheduled":
+                self._schedule(partner, data["payout"])
+            case "payout.completed":
+                assert data["completion"]["settled"] == data["payout"]["amount"]
+            case "payout.failed":
+                for each in self.reserved.pop(data["payout"]["id"]):
+                    self._open(partner, each["amount"], each["commission_id"], each["adjustment_id"])
+
+    def _adjust(self, partner: str, commission: Any, adjustment: Any) -> None:
+        delta = adjustment["amount_delta"]
+        if commission is None:
+            self._open(partner, delta, None, adjustment["id"])
+            return
+        assert amount(adjustment["amount_before"]) == self.owed[commission["id"]]
+        self.owed[commission["id"]] += amount(delta)
+        assert amount(adjustment["amount_after"]) == amount(commission["amount"]) == self.owed[commission["id"]]
+        if commission["id"] in self.approved:
+            self._open(partner, delta, commission["id"], adjustment["id"])
+
+    def _open(self, partner: str, money: Any, commission: str | None, adjustment: str | None) -> None:
+        self.payable[partner, money["currency"]] += amount(money)
+        self.open[commission, adjustment] = amount(money)
+
+    def _schedule(self, partner: str, payout: Any) -> None:
+        debit, currency = amount(payout["debit"]), payout["debit"]["currency"]
+        assert 0 < debit <= self.payable[partner, currency]
+        assert debit == sum(amount(each["amount"]) for each in payout["allocations"])
+        assert 0 < amount(payout["amount"])
+        for each in payout["allocations"]:
+            assert each["amount"]["currency"] == currency
+            assert amount(each["amount"]) == self.open.pop((each["commission_id"], each["adjustment_id"]))
+        self.payable[partner, currency] -= debit
+        self.reserved[payout["id"]] = payout["allocations"]
+
+
+def amount(money: Any) -> Decimal:
+    return Decimal(money["amount"])
+
+
+def test_nobody_is_paid_more_than_is_payable_and_the_books_close(programme: list[Event]) -> None:
+    """Payouts take only approved, open items, each once, and their sum; what remains is what is still open."""
+    books = Books()
+    for event in views(programme):
+        books.read(event)
+    assert sum(books.payable.values()) == sum(books.open.values())
+
+
+def test_every_partner_earns_and_is_paid_in_three_currencies(demo: list[Any]) -> None:
+    """No partner of the demo is left without an approved commission and a completed payout."""
+    everybody = {event["data"]["partner"]["id"] for event in of_type(demo, "partner.registered")}
+    assert len(everybody) == DEMO.partners
+    for event_type in ("click.tracked", "commission.approved", "payout.completed"):
+        assert {event["data"]["partner"]["id"] for event in of_type(demo, event_type)} == everybody
+    paid = {event["data"]["payout"]["debit"]["currency"] for event in of_type(demo, "payout.completed")}
+    assert paid == {"EUR", "USD", "JPY"}
+
+
+@pytest.mark.parametrize("end", ENDS, ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_stories_worth_showing_are_told_whatever_the_seed(seed: int, end: datetime) -> None:
+    """A clawback after payout, a failure with a retry, bank returns, tier changes, a suspension, a termination."""
+    events = views(play_programme(seed, DEMO, end))
+    failures = of_type(events, "payout.failed")
+    completed = {
+        event["data"]["payout"]["id"]: event["data"]["payout"] for event in of_type(events, "payout.completed")
+    }
+    retried = {payout["retry_of_payout_id"]: payout for payout in completed.values()}
+    adjustments = [event["data"]["adjustment"] for event in of_type(events, "commission.adjusted")]
+    shares = [event["data"]["commission"] for event in of_type(events, "commission.calculated")]
+
+    first_failed = next(each["data"] for each in failures if each["data"]["failure"]["category"] == "invalid_details")
+    assert retried[first_failed["payout"]["id"]]["debit"] == first_failed["payout"]["debit"]
+    assert retried[first_failed["payout"]["id"]]["attempt"] == 2
+    returned = next(each["data"] for each in failures if each["data"]["failure"]["is_return_after_completion"])
+    assert returned["failure"]["returned"] == completed[returned["payout"]["id"]]["amount"]
+    assert any(each["type"] == "clawback" and each["is_after_payout"] for each in adjustments)
+    assert {"up", "down"} == {
+        each["data"]["tier_change"]["direction"] for each in of_type(events, "commission.tier_changed")
+    }
+    assert any(amount(each["amount"]) < 0 for each in shares)
+    assert any(each["model"] == "override" for each in shares)
+    assert any(not each["data"]["failure"]["is_retryable"] for each in failures)
+    assert len(of_type(events, "partner.suspended")) == len(of_type(events, "partner.terminated")) == 1
