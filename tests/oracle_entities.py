@@ -194,7 +194,7 @@ def partner_rows(events: list[Event]) -> list[Row]:
         values = (
             source_id,
             partner_id,
-            _PARTNER_STATUS[lifecycle[-1].type] if lifecycle else newest(group, "partner.status"),
+            _PARTNER_STATUS[lifecycle[-1].type] if lifecycle else group[-1].at("partner.status"),
             _last_at(group, "partner.registered"),
             _last_at(group, "partner.approved"),
             _last_at(group, "partner.suspended"),

@@ -111,11 +111,13 @@ def _approval_entries(approval: Event, commission_id: str, events: list[Event], 
     approved = approval.money("approval.approved_amount")
     if approved is not None:
         own_bucket = approval.partner_id, approved.currency
-        variance = approved.amount - pending.get(own_bucket, Decimal(0))
-        if variance != 0:
+        comparable = [amount for (_, currency), amount in pending.items() if currency == approved.currency]
+        variance = approved.amount - sum(comparable, Decimal(0))
+        # An amount approved in another currency than the pending ones cannot be compared with them: it is not booked.
+        if variance != 0 and (comparable or not pending):
             money = Money(variance, approved.currency)
             move("approval_variance", approval.partner_id, "approval_variance", PENDING, money)
-            pending[own_bucket] = approved.amount
+            pending[own_bucket] = pending.get(own_bucket, Decimal(0)) + variance
 
     for (partner_id, currency), amount in pending.items():
         suffix = f":{partner_id}:{currency}" if len(pending) > 1 else ""

@@ -1,0 +1,4 @@
+{# Schemas are named `staging`, `intermediate` and `marts` on every target, so that queries and BI tools can rely on them. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name | trim if custom_schema_name else target.schema }}
+{%- endmacro %}

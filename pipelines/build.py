@@ -1,0 +1,144 @@
+"""
+`raw` to `marts` with dbt, in this process: what changed since the last complete build, or everything.
+
+The parsed project (dbt's manifest) is kept between builds of one process, which saves most of a small build's time.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.publish import publish
+from pipelines.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+
+_GATE = "tag:gate"
+"""The data tests that every build must pass before its marts are published."""
+
+
+class BuildError(Exception):
+    """A model or a gate test failed; what is published stays as it was. The message names the first failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """
+    What one build did.
+
+    Attributes:
+        load_seq: The newest load that the marts include.
+        is_full: Whether everything was derived anew.
+        models: Models built.
+        tests: Data tests passed.
+        generation: The published directory; None where nothing was new.
+    """
+
+    load_seq: int
+    is_full: bool
+    models: int = 0
+    tests: int = 0
+    generation: Path | None = None
+
+
+@dataclass(slots=True)
+class Builder:
+    """
+    Builds and publishes the marts of one warehouse.
+
+    Attributes:
+        warehouse: Not open anywhere else while a build runs.
+        published: Where readers find `current/marts.duckdb`.
+        state: dbt's working folder.
+        reporting_timezone: IANA name; days and months of the marts are its days.
+        reporting_currency: Of the `_rc` columns.
+        on_node: Told the name of each model or test when it is done.
+    """
+
+    warehouse: Warehouse
+    published: Path
+    state: Path
+    reporting_timezone: str = "UTC"
+    reporting_currency: str = "EUR"
+    on_node: Callable[[str], None] = lambda _name: None
+    _manifest: "Manifest | None" = field(default=None, repr=False)
+
+    def build(self, *, full_refresh: bool = False) -> BuildReport:
+        """
+        Bring the marts up to what is loaded, test them, publish them.
+
+        A build is full by itself where an incremental one could not be right: the first one, and after the project's
+        SQL, the reporting timezone or currency changed, or `raw` was made anew.
+
+        Raises:
+            BuildError: A model or a gate test failed; nothing was published.
+            WarehouseLockedError: Another program kept the warehouse open.
+        """
+        fingerprint = self._fingerprint()
+        with self.warehouse.session() as session:
+            load_seq = session.last_load_seq()
+            last = session.last_build()
+        is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq
+        if not is_full and last is not None and last.load_seq == load_seq and (self.published / "current").exists():
+            return BuildReport(load_seq, is_full=False)
+        models = self._dbt("run", *(["--full-refresh"] if is_full else []))
+        tests = self._dbt("test", "--select", _GATE)
+        with self.warehouse.session() as session:
+            session.stamp_build(fingerprint)
+            generation = publish(session.connection, self.published, load_seq)
+        return BuildReport(load_seq, is_full, models, tests, generation)
+
+    def _fingerprint(self) -> str:
+        """What the rows of the marts depend on besides the events."""
+        digest = hashlib.sha256(json.dumps(self._vars(), sort_keys=True).encode())
+        for path in sorted(PROJECT.rglob("*.sql")) + [PROJECT / "dbt_project.yml"]:
+            digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()
+
+    def _vars(self) -> dict[str, Any]:
+        return {"reporting_timezone": self.reporting_timezone, "reporting_currency": self.reporting_currency}
+
+    def _dbt(self, command: str, *arguments: str) -> int:
+        """Run one dbt command and return how many nodes succeeded."""
+        # dbt takes seconds to import; no other command should pay for it.
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        os.environ["HOOKMART_DUCKDB"] = str(self.warehouse.database)
+        # Not a flag: dbt reads it before it reads the project, and would otherwise call home.
+        os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+        runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
+        if self._manifest is None:
+            parsed = runner.invoke(["parse", *self._common()])
+            if not parsed.success:
+                raise BuildError(f"dbt could not parse the project: {parsed.exception}")
+            self._manifest = parsed.result
+            runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
+        outcome = runner.invoke([command, *arguments, *self._common()])
+        results = getattr(outcome.result, "results", [])
+        if not outcome.success:
+            failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
+            raise BuildError("; ".join(failures[:3]) or f"dbt {command} failed: {outcome.exception}")
+        return sum(each.status in {"success", "pass"} for each in results)
+
+    def _common(self) -> list[str]:
+        return [
+            "--project-dir", str(PROJECT),
+            "--profiles-dir", str(PROJECT),
+            "--target-path", str(self.state / "target"),
+            "--log-path", str(self.state / "logs"),
+            "--vars", json.dumps(self._vars()),
+            "--no-write-json",
+            "--quiet",
+            "--log-level", "none",
+        ]  # fmt: skip
+
+    def _report_node(self, event: Any) -> None:
+        if event.info.name in {"LogModelResult", "LogTestResult"}:
+            self.on_node(event.data.node_info.node_name)

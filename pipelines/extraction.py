@@ -1,0 +1,95 @@
+"""
+How a typed column is read from an event's JSON: the SQL for DuckDB and the Arrow type, from the one mapping in `models`.
+
+The JSON is taken apart once per event into a struct of texts; every typed column is then a cast of one text.
+"""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from models.columns import Column, Kind
+
+ARROW_TYPES: dict[Kind, pa.DataType] = {
+    Kind.TEXT: pa.string(),
+    Kind.CURRENCY: pa.string(),
+    Kind.MONEY: pa.decimal128(28, 8),
+    Kind.DECIMAL: pa.decimal128(38, 18),
+    Kind.INTEGER: pa.int64(),
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.TIMESTAMP: pa.timestamp("us"),
+    Kind.DATE: pa.date32(),
+    Kind.JSON: pa.string(),
+    Kind.MONEY_SUM: pa.decimal128(28, 8),
+    Kind.SHARED_CURRENCY: pa.string(),
+}
+
+# A decimal with more places than the column is rounded by a cast without a word, so the text must match first.
+_MONEY_TEXT = r"-?(0|[1-9]\d{0,19})(\.\d{1,8})?"
+_DECIMAL_TEXT = r"-?(0|[1-9]\d{0,19})(\.\d{1,18})?"
+
+_LEAF = "VARCHAR"
+_MONEY_OBJECTS = [{"amount": {"amount": _LEAF, "currency": _LEAF}}]
+
+
+def structure(columns: tuple[Column, ...]) -> str:
+    """The shape of the JSON that *columns* need, for DuckDB's `json_transform`: texts, nested as the paths are."""
+    root: dict[str, Any] = {}
+    for column in columns:
+        *parents, leaf = column.path.split(".")
+        node = root
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = _MONEY_OBJECTS if _is_money_array(column) else _LEAF
+    return json.dumps(root)
+
+
+def typed(column: Column, struct: str) -> str:
+    """SQL that gives *column* from the *struct* that `json_transform` made; null where the text does not fit the type."""
+    text = _text(column, struct)
+    match column.kind:
+        case Kind.TEXT | Kind.JSON:
+            return text
+        case Kind.CURRENCY:
+            return f"upper({text})"
+        case Kind.MONEY:
+            return _money(text)
+        case Kind.DECIMAL:
+            return f"case when regexp_full_match({text}, '{_DECIMAL_TEXT}') then try_cast({text} as decimal(38, 18)) end"
+        case Kind.INTEGER:
+            return f"case when regexp_full_match({text}, '-?[0-9]+') then try_cast({text} as bigint) end"
+        case Kind.BOOLEAN:
+            return f"case {text} when 'true' then true when 'false' then false end"
+        case Kind.TIMESTAMP:
+            return f"try_cast(upper({text}) as timestamptz) at time zone 'UTC'"
+        case Kind.DATE:
+            return f"try_cast({text} as date)"
+        case Kind.MONEY_SUM:
+            total = f"list_sum(list_transform({text}, lambda each: {_money('each.amount.amount')}))"
+            return f"case when {_currency_count(text)} = 1 then try_cast({total} as decimal(28, 8)) end"
+        case Kind.SHARED_CURRENCY:
+            return f"case when {_currency_count(text)} = 1 then upper({text}[1].amount.currency) end"
+
+
+def unreadable(column: Column, struct: str) -> str | None:
+    """SQL that is true where *column* has a text that its type cannot hold; None where every text fits."""
+    if column.kind in {Kind.TEXT, Kind.JSON, Kind.CURRENCY, Kind.MONEY_SUM, Kind.SHARED_CURRENCY}:
+        return None
+    return f"{_text(column, struct)} is not null and {typed(column, struct)} is null"
+
+
+def _text(column: Column, struct: str) -> str:
+    return ".".join([struct, *(f'"{part}"' for part in column.path.split("."))])
+
+
+def _money(text: str) -> str:
+    return f"case when regexp_full_match({text}, '{_MONEY_TEXT}') then try_cast({text} as decimal(28, 8)) end"
+
+
+def _currency_count(array: str) -> str:
+    return f"len(list_distinct(list_transform({array}, lambda each: upper(each.amount.currency))))"
+
+
+def _is_money_array(column: Column) -> bool:
+    return column.kind in {Kind.MONEY_SUM, Kind.SHARED_CURRENCY}

@@ -1,0 +1,74 @@
+"""The dlt source: every table of `raw` with its key, so that a redelivered row replaces itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dlt
+import pyarrow as pa
+from dlt.common.schema.typing import TColumnSchema
+from dlt.extract import DltResource
+
+from models.columns import EVENT_COLUMNS
+
+DATASET = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """
+    One table of `raw`.
+
+    Attributes:
+        name: In the schema `raw`.
+        key: What identifies a row; a load that repeats it replaces the row by itself.
+        first_by: Of two rows with one key in one load, the smaller stays.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    first_by: str = "load_seq"
+
+
+RAW_TABLES: dict[str, RawTable] = {
+    table.name: table
+    for table in (
+        # Two senders may use the same id: without source_id the merge would fold them into one row.
+        *(RawTable(name, ("source_id", "event_id"), first_by="received_at") for name in EVENT_COLUMNS),
+        RawTable("quarantined_events", ("delivery_id",)),
+        RawTable("event_conflicts", ("source_id", "event_id", "body_sha256"), first_by="received_at"),
+        RawTable("deliveries", ("delivery_id",)),
+        RawTable("loads", ("batch_id", "source_id", "received_date")),
+    )
+}
+
+
+@dlt.source(name="hookmart")
+def raw_tables(tables: dict[str, pa.Table]) -> Iterator[DltResource]:
+    """Yield one resource per Arrow table, merged on its key."""
+    for name, arrow in tables.items():
+        table = RAW_TABLES[name]
+        yield dlt.resource(
+            _keyed(table, arrow),
+            name=table.name,
+            primary_key=table.key,
+            # insert-only and append double rows after a kill between the staging copy's commit and its done-mark;
+            # delete-insert in one transaction does not.
+            write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+            columns=_hints(table, arrow),
+        )
+
+
+def _hints(table: RawTable, arrow: pa.Table) -> dict[str, TColumnSchema]:
+    """What the Arrow schema does not say: which copy stays, and that instants are UTC without a zone."""
+    hints: dict[str, TColumnSchema] = {
+        field.name: {"data_type": "timestamp", "timezone": False} for field in arrow.schema if pa.types.is_timestamp(field.type)
+    }
+    hints.setdefault(table.first_by, {})["dedup_sort"] = "asc"
+    return hints
+
+
+def _keyed(table: RawTable, arrow: pa.Table) -> pa.Table:
+    """Say in the Arrow schema that a key is never null."""
+    return arrow.cast(
+        pa.schema([field.with_nullable(field.name not in table.key) for field in arrow.schema])
+    )

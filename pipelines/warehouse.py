@@ -1,0 +1,191 @@
+"""The warehouse as the loader sees it: what it holds already, and the dlt destination that writes to it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.destination import Destination
+
+from models.columns import EVENT_COLUMNS
+from pipelines.batches import KNOWN_SCHEMA, Counts
+from pipelines.raw_tables import DATASET, RAW_TABLES
+
+LOCK_PATIENCE = 60.0
+"""Seconds to wait for another program to let go of the warehouse file."""
+
+
+class WarehouseLockedError(Exception):
+    """Another program holds the warehouse file; nothing was lost, the batches stay staged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """
+    A DuckDB file that only the loader and the build open; readers have the published copy.
+
+    Attributes:
+        database: Path of the file; made where it is missing.
+        patience: Seconds to wait while another program has it open.
+        notice: Told once, when a wait begins.
+    """
+
+    database: Path
+    patience: float = LOCK_PATIENCE
+    notice: Callable[[str], None] = lambda _message: None
+
+    @contextmanager
+    def session(self) -> Iterator["WarehouseSession"]:
+        """
+        Hold the warehouse open for writing.
+
+        Raises:
+            WarehouseLockedError: Another program kept it open for longer than `patience`.
+        """
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connect()
+        try:
+            yield WarehouseSession(connection)
+        finally:
+            connection.close()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.patience
+        told = False
+        while True:
+            try:
+                return duckdb.connect(self.database)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise
+                if time.monotonic() >= deadline:
+                    message = (
+                        f"The warehouse {self.database} is open in another program. Close it there (readers open the "
+                        "published copy instead); what was received stays staged until then."
+                    )
+                    raise WarehouseLockedError(message) from error
+            if not told:
+                self.notice(f"waiting: {self.database} is open in another program")
+                told = True
+            time.sleep(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseSession:
+    """The open warehouse."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return dlt's destination on this connection, its merges atomic."""
+        # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
+        return dlt.destinations.duckdb(self.connection, supports_transactions=True)
+
+    def missing_tables(self) -> set[str]:
+        """Return the names of the raw tables that do not exist yet."""
+        found = self.connection.execute(
+            "select table_name from information_schema.tables where table_schema = ?", [DATASET]
+        ).fetchall()
+        return set(RAW_TABLES) - {name for (name,) in found}
+
+    def last_load_seq(self) -> int:
+        """Return the place of the newest load, 0 before the first."""
+        if self.missing_tables():
+            return 0
+        row = self.connection.execute(f"select coalesce(max(load_seq), 0) from {DATASET}.loads").fetchone()
+        return int(row[0]) if row else 0
+
+    def loaded_batches(self, batch_ids: Sequence[str]) -> set[str]:
+        """Return those of *batch_ids* whose load has committed."""
+        if self.missing_tables():
+            return set()
+        found = self.connection.execute(
+            f"select distinct batch_id from {DATASET}.loads where batch_id in (select unnest(?))", [list(batch_ids)]
+        ).fetchall()
+        return {batch_id for (batch_id,) in found}
+
+    def known_events(self, keys: pa.Table) -> pa.Table:
+        """Return (source_id, event_id, body_sha256) of those of *keys* (source_id, event_id) that `raw` holds."""
+        if self.missing_tables():
+            return KNOWN_SCHEMA.empty_table()
+        self.connection.register("arriving_keys", keys)
+        try:
+            # An id is unique within a source whatever its type, so every table is asked.
+            held = " union all ".join(
+                f"select source_id, event_id, body_sha256 from {DATASET}.{table} semi join arriving_keys "
+                "using (source_id, event_id)"
+                for table in EVENT_COLUMNS
+            )
+            return self.connection.sql(held).to_arrow_table().cast(KNOWN_SCHEMA)
+        finally:
+            self.connection.unregister("arriving_keys")
+
+    def counts_by_source(self) -> dict[str, Counts]:
+        """Return what the ledger of loads says became of all lines, by source."""
+        if self.missing_tables():
+            return {}
+        names = Counts.__slots__
+        rows = self.connection.execute(
+            f"select source_id, {', '.join(f'sum({name})' for name in names)} from {DATASET}.loads group by source_id"
+        ).fetchall()
+        return {source: Counts(*(int(total) for total in totals)) for source, *totals in rows}
+
+    def rows_by_source(self) -> dict[str, dict[str, int]]:
+        """Return how many rows `raw` really holds, by source: `events`, `quarantined` and `refused`."""
+        if self.missing_tables():
+            return {}
+        events = " union all ".join(f"select source_id from {DATASET}.{table}" for table in EVENT_COLUMNS)
+        found: dict[str, dict[str, int]] = {}
+        for name, rows in (
+            ("events", events),
+            ("quarantined", f"select source_id from {DATASET}.quarantined_events"),
+            ("refused", f"select source_id from {DATASET}.deliveries where outcome = 'refused'"),
+        ):
+            for source, count in self.connection.execute(
+                f"select source_id, count(*) from ({rows}) as held group by source_id"
+            ).fetchall():
+                found.setdefault(source, {"events": 0, "quarantined": 0, "refused": 0})[name] = int(count)
+        return found
+
+    def last_build(self) -> "RecordedBuild | None":
+        """Return the newest complete build of the marts, None before the first."""
+        if not self._has_builds():
+            return None
+        row = self.connection.execute(
+            f"select load_seq, fingerprint from {_BUILDS} where is_complete order by load_seq desc, rowid desc limit 1"
+        ).fetchone()
+        return RecordedBuild(int(row[0]), row[1]) if row else None
+
+    def stamp_build(self, fingerprint: str) -> None:
+        """Write on the complete builds what their rows depended on besides the events; drop the record of older ones."""
+        self.connection.execute(f"update {_BUILDS} set fingerprint = ? where is_complete", [fingerprint])
+        self.connection.execute(
+            f"delete from {_BUILDS} where not is_complete or load_seq < (select max(load_seq) from {_BUILDS} where is_complete)"
+        )
+
+    def _has_builds(self) -> bool:
+        row = self.connection.execute(
+            "select count(*) from information_schema.tables where table_schema = 'intermediate' and table_name = 'builds'"
+        ).fetchone()
+        return bool(row and row[0])
+
+
+_BUILDS = "intermediate.builds"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBuild:
+    """
+    A complete build.
+
+    Attributes:
+        load_seq: The newest load it included.
+        fingerprint: What it depended on besides the events; None when dbt was run by other hands than ours.
+    """
+
+    load_seq: int
+    fingerprint: str | None
