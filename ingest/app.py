@@ -76,7 +76,7 @@ def _behind(writer: StageWriter) -> FastAPI:
         try:
             recovered = await asyncio.to_thread(Stage(writer.root).recover)
         except OSError as error:
-            _logger.error(
+            _logger.error(  # noqa: TRY400  # the cause is the whole story
                 "The stage %s cannot be read (%s); repair it. Deliveries get 503 until then.", writer.root, error
             )
         else:

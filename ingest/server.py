@@ -26,6 +26,7 @@ def serve(
     ssl_certfile: Path | None = None,
     ssl_keyfile: Path | None = None,
     listener: socket | None = None,
+    log_level: str = "info",
 ) -> None:
     """
     Serve until SIGTERM or SIGINT; then answer what has been asked, close the segment, and return or exit with 0.
@@ -36,6 +37,7 @@ def serve(
         workers: Processes.
         ssl_certfile: With its key: TLS 1.2 or later, without a proxy in front.
         listener: A bound socket to use in place of *host* and *port*.
+        log_level: Of the server's own lines.
 
     Raises:
         SettingsError: The configuration or a secret cannot be used; nothing was started.
@@ -52,6 +54,7 @@ def serve(
         ssl_keyfile=ssl_keyfile,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
         lifespan="on",
+        log_level=log_level,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,

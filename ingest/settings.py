@@ -179,11 +179,12 @@ class Settings(_Section):
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
 
 
-def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+def load_settings(path: Path, environ: Mapping[str, str], *, is_required: bool = True) -> Settings:
     """
     Read *path*, and over it what *environ* and the `.env` beside the file set: `HOOKMART_STAGE__URL` and the like.
 
-    Needs no secret to be set: `ingest.secrets.resolve_secrets` does.
+    Needs no secret to be set: `ingest.secrets.resolve_secrets` does. Where *is_required* is false, a missing file is an
+    empty one: every setting has its default, and there is no source.
 
     Raises:
         SettingsError: It is missing, or any of it cannot be used.
@@ -192,7 +193,9 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"There is no configuration at {path}; run `hookmart init` to write one.") from None
+        if is_required:
+            raise SettingsError(f"There is no configuration at {path}; run `hookmart init` to write one.") from None
+        document = {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The configuration {path} cannot be read ({error}); check its permissions.") from error
     except tomllib.TOMLDecodeError as error:

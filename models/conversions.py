@@ -62,7 +62,7 @@ class Qualification(Contract):
     rule_version: Text | None = None
     qualified_at: Timestamp
     window_days: Integer | None = None
-    criteria: Annotated[tuple[Criterion, ...], Strict(False)] | None = None  # noqa: FBT003 - pydantic's own signature
+    criteria: Annotated[tuple[Criterion, ...], Strict(False)] | None = None
 
 
 class CommissionPreview(Contract):
@@ -90,7 +90,7 @@ class Rejection(Contract):
     decided_by: Annotated[Text | None, known(REJECTION_DECIDERS)] = None
     rule_id: Identifier | None = None
     fraud_score: DecimalText | None = None
-    signals: Annotated[tuple[Json, ...], Strict(False)] | None = None  # noqa: FBT003 - pydantic's own signature
+    signals: Annotated[tuple[Json, ...], Strict(False)] | None = None
     previous_status: Text | None = None
     rejected_at: Timestamp
     is_final: bool | None = None
@@ -121,7 +121,7 @@ class Update(Contract):
 class ConversionUpdatedData(ConversionCreatedData):
     """The data of `conversion.updated`."""
 
-    changes: Annotated[tuple[Change, ...], Strict(False)] | None = None  # noqa: FBT003 - pydantic's own signature
+    changes: Annotated[tuple[Change, ...], Strict(False)] | None = None
     update: Update | None = None
 
 

@@ -47,7 +47,7 @@ class Payout(Contract):
     amount: Money
     debit: Money
     gross: Money | None = None
-    fees: Annotated[tuple[Fee, ...], Strict(False)] | None = None  # noqa: FBT003 - pydantic's own signature
+    fees: Annotated[tuple[Fee, ...], Strict(False)] | None = None
     withholding_tax: Money | None = None
     fx: Exchange | None = None
     method: Text | None = None
@@ -58,7 +58,7 @@ class Payout(Contract):
     scheduled_for: Date | None = None
     attempt: Integer | None = None
     retry_of_payout_id: Identifier | None = None
-    allocations: Annotated[tuple[Allocation, ...], Strict(False)] | None = None  # noqa: FBT003
+    allocations: Annotated[tuple[Allocation, ...], Strict(False)] | None = None
     version: Integer | None = None
 
 

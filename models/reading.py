@@ -27,7 +27,7 @@ _MOST_FAULTS_TOLD = 5
 _SCHEMA_VERSION = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
 
-class ContractViolation(Exception):  # noqa: N818 - the word the business uses; an event may break its contract
+class ContractViolation(Exception):
     """
     A body that is no event of a known contract.
 

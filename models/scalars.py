@@ -52,7 +52,7 @@ def in_utc(moment: dt.datetime) -> dt.datetime:
         raise ValueError(message) from None
 
 
-def known(values: Sequence[str]) -> Any:  # noqa: ANN401 - what pydantic's own Field() returns
+def known(values: Sequence[str]) -> Any:
     """List the *values* known so far in the JSON Schema; any other string is read as well."""
     return Field(examples=list(values), description="One of these, or a value added later.")
 

@@ -70,7 +70,8 @@ class LoadBatch:
 def empty_tables() -> dict[str, pa.Table]:
     """Every raw table with its columns and no rows, so that a new warehouse has them before the first event."""
     return {
-        name: arrow.slice(0, 0) for name, arrow in _tables_of(_reader(), [], 0, datetime.now(UTC), _none_known)[0].items()
+        name: arrow.slice(0, 0)
+        for name, arrow in _tables_of(_reader(), [], 0, datetime.now(UTC), _none_known)[0].items()
     }
 
 
@@ -116,22 +117,37 @@ def _reading_error(reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment
         reader.execute(f"create or replace temp table staged as {_staged(segments)}")
     except duckdb.Error as error:
         return str(error).splitlines()[0]
-    row = reader.execute("select count(*) from staged where delivery_id is null or source_id is null").fetchone()
-    return "a line without delivery_id or source_id" if row and row[0] else None
+    row = reader.execute(f"select count(*) from staged where {_NOT_OURS}").fetchone()
+    return f"lines that no receiver writes: {row[0]}" if row and row[0] else None
+
+
+# JSON of another shape, or with a field lost or changed: loaded, it would stop every load or count as what it is not.
+_NOT_OURS = """
+    is_delivery is null or delivery_id is null or source_id is null
+    or try_cast(received_at as timestamptz) is null
+    or (occurred_at is not null and try_cast(occurred_at as timestamptz) is null)
+    or coalesce(outcome, '') not in ('accepted', 'quarantined', 'refused')
+    or (outcome = 'accepted' and (event_id is null or occurred_at is null or body_sha256 is null))
+"""
 
 
 def _staged(segments: Sequence[Segment]) -> str:
     columns = ", ".join(f"{name}: '{duckdb_type}'" for name, duckdb_type in SEGMENT_COLUMNS.items())
     if not segments:
-        return "select " + ", ".join(
-            f"cast(null as {kind}) as {name}" for name, kind in {**SEGMENT_COLUMNS, "batch_id": "varchar"}.items()
-        ) + " where false"
+        return (
+            "select "
+            + ", ".join(
+                f"cast(null as {kind}) as {name}" for name, kind in {**SEGMENT_COLUMNS, "batch_id": "varchar"}.items()
+            )
+            + " where false"
+        )
     paths = ", ".join("'" + str(segment.path).replace("'", "''") + "'" for segment in segments)
     limit = max(_LEAST_LINE_LIMIT, *(segment.size + 1 for segment in segments))
     return f"""
         select * exclude (filename), parse_filename(filename, true) as batch_id
         from read_json(
-            [{paths}], format = 'newline_delimited', columns = {{{columns}}}, filename = true, maximum_object_size = {limit}
+            [{paths}], format = 'newline_delimited', columns = {{{columns}}}, filename = true,
+            maximum_object_size = {limit}
         )
     """
 
@@ -146,6 +162,7 @@ def _tables_of(
     reader.execute(f"""
         create or replace temp table lines as
         select
+            row_number() over () as line_number,
             staged.* replace (
                 cast(received_at as timestamptz) at time zone 'UTC' as received_at,
                 cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at
@@ -177,7 +194,7 @@ def _classify(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
         ordered as (
 
             select
-                delivery_id,
+                line_number,
                 source_id,
                 event_id,
                 body_sha256,
@@ -185,22 +202,31 @@ def _classify(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
                 first_value(body_sha256) over (arriving) as first_body_sha256
             from lines
             where outcome = 'accepted'
-            window arriving as (partition by source_id, event_id order by received_at, delivery_id)
+            window arriving as (partition by source_id, event_id order by received_at, delivery_id, line_number)
 
         )
 
         select
-            ordered.delivery_id,
+            ordered.line_number,
             coalesce(known_events.body_sha256, ordered.first_body_sha256) as kept_body_sha256,
             case
                 when known_events.event_id is null and ordered.arrival = 1 then 'loaded'
-                when ordered.body_sha256 = coalesce(known_events.body_sha256, ordered.first_body_sha256) then 'duplicate'
+                when ordered.body_sha256 = coalesce(known_events.body_sha256, ordered.first_body_sha256)
+                    then 'duplicate'
                 else 'conflicting'
             end as fate
         from ordered
         left join known_events using (source_id, event_id)
     """)
-    reader.execute("create or replace temp table misfits (delivery_id varchar, detail varchar)")
+    types = ", ".join(f"'{name}'" for name in EVENT_TYPES)
+    # A receiver that is newer than this loader may know types that have no table here yet.
+    reader.execute(f"""
+        create or replace temp table misfits as
+        select line_number, 'type' as detail
+        from lines
+        join arrivals using (line_number)
+        where arrivals.fate = 'loaded' and coalesce(lines.event_type, '') not in ({types})
+    """)
 
 
 def _event_table(reader: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
@@ -212,20 +238,27 @@ def _event_table(reader: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
     # The contract was checked on the way in by another reader of JSON; where the two differ (a repeated key), the event
     # waits in quarantine instead of arriving with a value nobody checked.
     checks = ", ".join(
-        f"case when {check} then '{column.path}' end" for column in columns if (check := unreadable(column, "event"))
+        [
+            "case when event is null then 'payload' end",
+            *(
+                f"case when {check} then '{column.path}' end"
+                for column in columns
+                if (check := unreadable(column, "event"))
+            ),
+        ]
     )
     reader.execute(f"""
         create or replace temp table parsed as
         select
             lines.*,
-            json_transform(lines.payload, '{structure(columns)}') as event
+            try(json_transform(lines.payload, '{structure(columns)}')) as event
         from lines
-        join arrivals using (delivery_id)
+        join arrivals using (line_number)
         where arrivals.fate = 'loaded' and lines.event_type in ({types})
     """)
     reader.execute(f"""
         insert into misfits
-        select delivery_id, concat_ws(', ', {checks}) from parsed where concat_ws(', ', {checks}) != ''
+        select line_number, concat_ws(', ', {checks}) from parsed where concat_ws(', ', {checks}) != ''
     """)
     arrow = reader.sql(f"""
         select
@@ -244,15 +277,23 @@ def _event_table(reader: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
             batch_id,
             load_seq
         from parsed
-        where delivery_id not in (select delivery_id from misfits)
+        where line_number not in (select line_number from misfits)
     """).to_arrow_table()
-    schema = pa.schema([
-        *(pa.field(name, _FRAME[name]) for name in ("source_id", "event_id", "event_type", "schema_version", "occurred_at")),
-        *(pa.field(name, _FRAME[name]) for name in ("lifecycle_rank", "has_synthetic_id")),
-        *(pa.field(column.name, ARROW_TYPES[column.kind]) for column in columns),
-        *(pa.field(name, _FRAME[name]) for name in ("payload", "received_at", "body_sha256", "delivery_id", "batch_id")),
-        pa.field("load_seq", _FRAME["load_seq"]),
-    ])
+    schema = pa.schema(
+        [
+            *(
+                pa.field(name, _FRAME[name])
+                for name in ("source_id", "event_id", "event_type", "schema_version", "occurred_at")
+            ),
+            *(pa.field(name, _FRAME[name]) for name in ("lifecycle_rank", "has_synthetic_id")),
+            *(pa.field(column.name, ARROW_TYPES[column.kind]) for column in columns),
+            *(
+                pa.field(name, _FRAME[name])
+                for name in ("payload", "received_at", "body_sha256", "delivery_id", "batch_id")
+            ),
+            pa.field("load_seq", _FRAME["load_seq"]),
+        ]
+    )
     return arrow.cast(schema)
 
 
@@ -272,21 +313,21 @@ _FATES = """
     select
         lines.*,
         case
-            when misfits.delivery_id is not null then 'quarantined'
+            when misfits.line_number is not null then 'quarantined'
             else coalesce(arrivals.fate, lines.outcome)
         end as fate,
         arrivals.kept_body_sha256,
-        case when misfits.delivery_id is not null then 'contract' else lines.reason end as fate_reason,
+        case when misfits.line_number is not null then 'contract' else lines.reason end as fate_reason,
         coalesce(misfits.detail, lines.detail) as fate_detail
     from lines
-    left join arrivals using (delivery_id)
-    left join misfits using (delivery_id)
+    left join arrivals using (line_number)
+    left join misfits using (line_number)
 """
 
 _QUARANTINED = f"""
     select
-        delivery_id, source_id, event_id, event_type, schema_version, fate_reason as reason, fate_detail as detail, payload,
-        payload_base64, received_at, body_sha256, batch_id, load_seq
+        delivery_id, source_id, event_id, event_type, schema_version, fate_reason as reason, fate_detail as detail,
+        payload, payload_base64, received_at, body_sha256, batch_id, load_seq
     from ({_FATES})
     where fate = 'quarantined'
 """
@@ -315,6 +356,7 @@ _LOADS = f"""
         cast(received_at as date) as received_date,
         load_seq,
         cast($loaded_at as timestamp) as loaded_at,
+        max(received_at) as last_received_at,
         count(*) as received,
         count(*) filter (fate = 'loaded') as loaded,
         count(*) filter (fate in ('duplicate', 'conflicting')) as duplicate,

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from pipelines.errors import BuildError
 from pipelines.publish import publish
 from pipelines.warehouse import Warehouse
 
@@ -22,10 +23,6 @@ PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 
 _GATE = "tag:gate"
 """The data tests that every build must pass before its marts are published."""
-
-
-class BuildError(Exception):
-    """A model or a gate test failed; what is published stays as it was. The message names the first failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Builder:
     reporting_currency: str = "EUR"
     on_node: Callable[[str], None] = lambda _name: None
     _manifest: "Manifest | None" = field(default=None, repr=False)
+    _parsed: str = field(default="", repr=False)
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
         """
@@ -97,10 +95,7 @@ class Builder:
 
     def _fingerprint(self) -> str:
         """What the rows of the marts depend on besides the events."""
-        digest = hashlib.sha256(json.dumps(self._vars(), sort_keys=True).encode())
-        for path in sorted(PROJECT.rglob("*.sql")) + [PROJECT / "dbt_project.yml"]:
-            digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
-        return digest.hexdigest()
+        return hashlib.sha256((json.dumps(self._vars(), sort_keys=True) + _project_digest()).encode()).hexdigest()
 
     def _vars(self) -> dict[str, Any]:
         return {"reporting_timezone": self.reporting_timezone, "reporting_currency": self.reporting_currency}
@@ -113,13 +108,14 @@ class Builder:
         os.environ["HOOKMART_DUCKDB"] = str(self.warehouse.database)
         # Not a flag: dbt reads it before it reads the project, and would otherwise call home.
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-        runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
-        if self._manifest is None:
-            parsed = runner.invoke(["parse", *self._common()])
+        # A manifest keeps the SQL as it was parsed, and files may change under a process that lives for months.
+        digest = _project_digest()
+        if self._manifest is None or self._parsed != digest:
+            parsed = dbtRunner().invoke(["parse", *self._common()])
             if not parsed.success:
                 raise BuildError(f"dbt could not parse the project: {parsed.exception}")
-            self._manifest = parsed.result
-            runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
+            self._manifest, self._parsed = cast("Manifest", parsed.result), digest
+        runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
         outcome = runner.invoke([command, *arguments, *self._common()])
         results = getattr(outcome.result, "results", [])
         if not outcome.success:
@@ -142,3 +138,11 @@ class Builder:
     def _report_node(self, event: Any) -> None:
         if event.info.name in {"LogModelResult", "LogTestResult"}:
             self.on_node(event.data.node_info.node_name)
+
+
+def _project_digest() -> str:
+    """Of the SQL, and of what configures it."""
+    digest = hashlib.sha256()
+    for path in [*sorted(PROJECT.rglob("*.sql")), PROJECT / "dbt_project.yml"]:
+        digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,5 +1,5 @@
 """
-How a typed column is read from an event's JSON: the SQL for DuckDB and the Arrow type, from the one mapping in `models`.
+How a typed column is read from an event's JSON: DuckDB's SQL and the Arrow type, from the one mapping in `models`.
 
 The JSON is taken apart once per event into a struct of texts; every typed column is then a cast of one text.
 """
@@ -46,7 +46,7 @@ def structure(columns: tuple[Column, ...]) -> str:
 
 
 def typed(column: Column, struct: str) -> str:
-    """SQL that gives *column* from the *struct* that `json_transform` made; null where the text does not fit the type."""
+    """SQL that gives *column* from the *struct* that `json_transform` made; null where the text does not fit."""
     text = _text(column, struct)
     match column.kind:
         case Kind.TEXT | Kind.JSON:
@@ -56,7 +56,9 @@ def typed(column: Column, struct: str) -> str:
         case Kind.MONEY:
             return _money(text)
         case Kind.DECIMAL:
-            return f"case when regexp_full_match({text}, '{_DECIMAL_TEXT}') then try_cast({text} as decimal(38, 18)) end"
+            return (
+                f"case when regexp_full_match({text}, '{_DECIMAL_TEXT}') then try_cast({text} as decimal(38, 18)) end"
+            )
         case Kind.INTEGER:
             return f"case when regexp_full_match({text}, '-?[0-9]+') then try_cast({text} as bigint) end"
         case Kind.BOOLEAN:

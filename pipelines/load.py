@@ -19,15 +19,15 @@ import dlt
 
 from ingest.staging import Segment, Stage
 from pipelines.batches import Counts, empty_tables, read_batch
+from pipelines.errors import LoadLockedError
 from pipelines.raw_tables import DATASET, raw_tables
+from pipelines.status import write_status
 from pipelines.warehouse import Warehouse, WarehouseSession
 
 LOAD_BYTES = 64 * 1024 * 1024
 """Staged bytes of one load at most, so that memory does not grow with the backlog (one larger segment goes alone)."""
 
-
-class LoadLockedError(Exception):
-    """Another loader works on this stage; one at a time."""
+_OPEN_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Loader:
         stage: Where the receiver leaves its segments.
         archive: Where a segment goes after its load has committed.
         warehouse: Where the rows go.
-        state: dlt's working folder; a package under way waits there.
+        state: Working folder: dlt keeps a package under way there, and the newest status lies there.
         now: Aware UTC clock.
         notice: Told about waits and segments set aside.
     """
@@ -86,6 +86,8 @@ class Loader:
             report = LoadReport()
             for segments in _portions(self.stage.closed_segments()):
                 report = self._load_portion(pipeline, session, segments, report)
+            if report.segments:
+                write_status(session, self.state)
             return report
 
     def finish_pending(self) -> None:
@@ -96,8 +98,17 @@ class Loader:
             self._finish_pending(self._pipeline(session))
 
     def has_work(self) -> bool:
-        """Return whether a closed segment waits."""
+        """Return whether a closed segment waits, those of receivers that died included."""
+        self.stage.recover()
         return bool(self.stage.closed_segments())
+
+    def wait_for_open_segments(self, patience: float) -> None:
+        """Wait until the segments that receivers are writing now have closed, for at most *patience* seconds."""
+        deadline = time.monotonic() + patience
+        writing = {segment.batch_id for segment in self.stage.live_segments()}
+        while writing and time.monotonic() < deadline:
+            time.sleep(_OPEN_POLL_SECONDS)
+            writing &= {segment.batch_id for segment in self.stage.live_segments()}
 
     def _load_portion(
         self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], report: LoadReport
@@ -128,7 +139,7 @@ class Loader:
         dlt.config["load.delete_completed_jobs"] = True
         dlt.config["normalize.workers"] = 1
         return dlt.pipeline(
-            "hookmart", pipelines_dir=str(self.state), destination=session.destination(), dataset_name=DATASET
+            "hookmart", pipelines_dir=str(self.state / "dlt"), destination=session.destination(), dataset_name=DATASET
         )
 
     @staticmethod
@@ -157,7 +168,9 @@ class Loader:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
-                    message = f"Another loader works on {self.stage.root}; it will load what is staged. Stop it to load here."
+                    message = (
+                        f"Another loader works on {self.stage.root}; it will load what is staged. Stop it to load here."
+                    )
                     raise LoadLockedError(message) from error
             else:
                 return

@@ -1,17 +1,21 @@
 """
 The marts as a file that readers open: a new immutable generation for every build, and one symlink that names it.
 
-A reader that is connected keeps its generation; a new connection gets the newest. The symlink is of the directory, not of
-the file: a client that held a renamed path went on reading the old rows without an error, and a symlink of the file would
-give the catalog another name at each build.
+A reader that is connected keeps its generation; a new connection gets the newest. The symlink is of the directory, not
+of the file: a client that held a renamed path went on reading the old rows without an error, and a symlink of the file
+would give the catalog another name at each build.
 """
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import duckdb
+
+from pipelines.errors import NotPublishedError
 
 FILE_NAME = "marts.duckdb"
 CURRENT = "current"
@@ -51,8 +55,8 @@ def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         connection.execute(f"create schema publication.{_SCHEMA}")
         tables = connection.execute(
-            "select table_name from information_schema.tables where table_catalog = current_database() and table_schema = ? "
-            "order by table_name",
+            "select table_name from information_schema.tables "
+            "where table_catalog = current_database() and table_schema = ? order by table_name",
             [_SCHEMA],
         ).fetchall()
         for (table,) in tables:
@@ -81,7 +85,9 @@ def _remove_leftovers(published: Path) -> None:
 def _remove_old(published: Path, newest: Path) -> None:
     """Remove all but the newest three; a reader that still has an older one open keeps it until it closes."""
     generations = sorted(
-        (path for path in published.glob("gen-*") if path != newest), key=lambda path: path.stat().st_mtime_ns, reverse=True
+        (path for path in published.glob("gen-*") if path != newest),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
     )
     for old in generations[KEPT_GENERATIONS - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
@@ -93,3 +99,23 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def open_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """
+    Open the current generation for reading, its marts in reach as `conversions` and as `marts.conversions`.
+
+    Raises:
+        NotPublishedError: No build has published yet.
+    """
+    path = published / CURRENT / FILE_NAME
+    if not path.exists():
+        raise NotPublishedError(f"Nothing is published at {path}; run `hookmart load` and `hookmart build` first.")
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        # Attached under another name: a catalog `marts` with a schema `marts` makes `marts.conversions` ambiguous.
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as published (read_only)")
+        connection.execute(f"use published.{_SCHEMA}")
+        yield connection

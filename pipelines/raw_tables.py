@@ -61,7 +61,9 @@ def raw_tables(tables: dict[str, pa.Table]) -> Iterator[DltResource]:
 def _hints(table: RawTable, arrow: pa.Table) -> dict[str, TColumnSchema]:
     """What the Arrow schema does not say: which copy stays, and that instants are UTC without a zone."""
     hints: dict[str, TColumnSchema] = {
-        field.name: {"data_type": "timestamp", "timezone": False} for field in arrow.schema if pa.types.is_timestamp(field.type)
+        field.name: {"data_type": "timestamp", "timezone": False}
+        for field in arrow.schema
+        if pa.types.is_timestamp(field.type)
     }
     hints.setdefault(table.first_by, {})["dedup_sort"] = "asc"
     return hints
@@ -69,6 +71,4 @@ def _hints(table: RawTable, arrow: pa.Table) -> dict[str, TColumnSchema]:
 
 def _keyed(table: RawTable, arrow: pa.Table) -> pa.Table:
     """Say in the Arrow schema that a key is never null."""
-    return arrow.cast(
-        pa.schema([field.with_nullable(field.name not in table.key) for field in arrow.schema])
-    )
+    return arrow.cast(pa.schema([field.with_nullable(field.name not in table.key) for field in arrow.schema]))

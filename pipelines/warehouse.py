@@ -13,14 +13,11 @@ from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
 from pipelines.batches import KNOWN_SCHEMA, Counts
+from pipelines.errors import WarehouseLockedError
 from pipelines.raw_tables import DATASET, RAW_TABLES
 
 LOCK_PATIENCE = 60.0
 """Seconds to wait for another program to let go of the warehouse file."""
-
-
-class WarehouseLockedError(Exception):
-    """Another program holds the warehouse file; nothing was lost, the batches stay staged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +121,25 @@ class WarehouseSession:
         finally:
             self.connection.unregister("arriving_keys")
 
-    def counts_by_source(self) -> dict[str, Counts]:
-        """Return what the ledger of loads says became of all lines, by source."""
+    def ledger_by_source(self) -> dict[str, tuple[Counts, str]]:
+        """Return what the ledger of loads says became of all lines, and when the newest came, by source."""
         if self.missing_tables():
             return {}
-        names = Counts.__slots__
         rows = self.connection.execute(
-            f"select source_id, {', '.join(f'sum({name})' for name in names)} from {DATASET}.loads group by source_id"
+            f"select source_id, strftime(max(last_received_at), '%Y-%m-%dT%H:%M:%S.%fZ'), "
+            f"{', '.join(f'sum({name})' for name in Counts.__slots__)} from {DATASET}.loads "
+            "group by source_id order by source_id"
         ).fetchall()
-        return {source: Counts(*(int(total) for total in totals)) for source, *totals in rows}
+        return {source: (Counts(*(int(total) for total in totals)), last) for source, last, *totals in rows}
+
+    def last_loaded_at(self) -> str | None:
+        """Return when the newest load was read, ISO 8601 in UTC; None before the first."""
+        if self.missing_tables():
+            return None
+        row = self.connection.execute(
+            f"select strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%S.%fZ') from {DATASET}.loads"
+        ).fetchone()
+        return row[0] if row else None
 
     def rows_by_source(self) -> dict[str, dict[str, int]]:
         """Return how many rows `raw` really holds, by source: `events`, `quarantined` and `refused`."""
@@ -155,21 +162,16 @@ class WarehouseSession:
         """Return the newest complete build of the marts, None before the first."""
         if not self._has_builds():
             return None
-        row = self.connection.execute(
-            f"select load_seq, fingerprint from {_BUILDS} where is_complete order by load_seq desc, rowid desc limit 1"
-        ).fetchone()
+        row = self.connection.execute(f"select load_seq, fingerprint from {_BUILDS} where is_complete").fetchone()
         return RecordedBuild(int(row[0]), row[1]) if row else None
 
     def stamp_build(self, fingerprint: str) -> None:
-        """Write on the complete builds what their rows depended on besides the events; drop the record of older ones."""
+        """Write on the newest complete build what its rows depended on besides the events."""
         self.connection.execute(f"update {_BUILDS} set fingerprint = ? where is_complete", [fingerprint])
-        self.connection.execute(
-            f"delete from {_BUILDS} where not is_complete or load_seq < (select max(load_seq) from {_BUILDS} where is_complete)"
-        )
 
     def _has_builds(self) -> bool:
         row = self.connection.execute(
-            "select count(*) from information_schema.tables where table_schema = 'intermediate' and table_name = 'builds'"
+            "select count(*) from information_schema.tables where table_schema || '.' || table_name = ?", [_BUILDS]
         ).fetchone()
         return bool(row and row[0])
 

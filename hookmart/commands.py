@@ -1,0 +1,269 @@
+"""The commands: each reads the configuration, calls one part of the product, and prints what it did."""
+
+# ruff: noqa: PLC0415  # dlt, dbt and the receiver take seconds to import; a command imports what it uses
+
+import asyncio
+import json
+import os
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hookmart.terminal import FAILED, busy, out, print_document, reported
+from ingest.errors import SettingsError
+from ingest.settings import Settings, load_settings
+
+DEFAULT_CONFIG = Path("hookmart.toml")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="HOOKMART_CONFIG", help="The configuration file.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+_LONGEST_WAIT = 5.0
+"""Seconds that `load` waits, at most, for segments that are being written."""
+
+app = typer.Typer(
+    name="hookmart",
+    help="From an affiliate platform's signed webhooks to marts in your warehouse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class OutputFormat(StrEnum):
+    """How `query` prints its rows."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+@app.command()
+def init(
+    config: ConfigOption = DEFAULT_CONFIG,
+    source: Annotated[list[str] | None, typer.Option(help="Name of a sender; repeat for several.")] = None,
+) -> None:
+    """Write a configuration, and a fresh secret per source into `.env` beside it."""
+    from hookmart.new_configuration import write_configuration
+
+    with reported():
+        for line in write_configuration(config, source or ["affiliate"]):
+            out.print(line, markup=False)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+    ssl_certfile: Path | None = None,
+    ssl_keyfile: Path | None = None,
+) -> None:
+    """Receive webhooks until stopped."""
+    from ingest.server import serve as serve_forever
+
+    with reported():
+        serve_forever(config, host=host, port=port, workers=workers, ssl_certfile=ssl_certfile, ssl_keyfile=ssl_keyfile)
+
+
+@app.command()
+def load(
+    config: ConfigOption = DEFAULT_CONFIG,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Load staged batches into `raw`, each exactly once."""
+    from hookmart.following import follow_until_stopped, follower_of, load_document
+    from hookmart.wiring import loader_of
+
+    with reported():
+        settings = load_settings(config, os.environ)
+        loader = loader_of(settings)
+        if follow:
+            follow_until_stopped(follower_of(loader, None))
+            return
+        loader.wait_for_open_segments(min(settings.stage.segment_max_age_seconds, _LONGEST_WAIT) + 1)
+        with busy("loading"):
+            report = loader.load()
+        print_document(load_document(report), as_json=as_json)
+        if report.poisoned:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def build(
+    config: ConfigOption = DEFAULT_CONFIG,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Derive everything anew.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build what changed since the last build, or everything, and publish the marts."""
+    from hookmart.following import build_document
+    from hookmart.wiring import builder_of, loader_of
+
+    with reported():
+        settings = load_settings(config, os.environ)
+        with busy("building") as show:
+            # What a killed load left half done belongs into these marts.
+            loader_of(settings).finish_pending()
+            report = builder_of(settings, on_node=show).build(full_refresh=full_refresh)
+        print_document(build_document(report), as_json=as_json)
+
+
+@app.command()
+def up(
+    config: ConfigOption = DEFAULT_CONFIG,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Receive, load and build in one go, on one machine, until Ctrl-C; what was received by then is in the marts."""
+    from hookmart.following import follow_until_stopped, follower_of
+    from hookmart.receiver_process import ReceiverProcess
+    from hookmart.wiring import builder_of, loader_of
+
+    with reported():
+        settings = load_settings(config, os.environ)
+        follower = follower_of(loader_of(settings), builder_of(settings))
+        with ReceiverProcess(config, host=host, port=port, workers=workers) as receiver:
+            out.print(f"receiving at {receiver.url}/webhooks/<source> for: {', '.join(settings.sources)}")
+            follow_until_stopped(follower, is_alive=receiver.is_alive)
+            out.print("draining: what was received last is loaded and built")
+        follower.round()
+        if receiver.has_failed:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    events: Annotated[int, typer.Option(min=100)] = 2000,
+    partners: Annotated[int, typer.Option(min=1)] = 8,
+    seed: int = 1,
+    directory: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("var"),
+) -> None:
+    """Play a small programme over HTTP and show the marts it makes; the whole product in a minute."""
+    from hookmart.demonstration import demonstrate
+
+    with reported():
+        demonstrate(directory, events=events, partners=partners, seed=seed)
+
+
+@app.command()
+def simulate(
+    config: ConfigOption = DEFAULT_CONFIG,
+    source: Annotated[str | None, typer.Option(help="Which source to play; the only one by default.")] = None,
+    url: Annotated[str, typer.Option(help="Where the receiver is.")] = "http://127.0.0.1:8000",
+    events: Annotated[int, typer.Option(min=1)] = 2000,
+    partners: Annotated[int, typer.Option(min=1)] = 8,
+    rate: Annotated[float | None, typer.Option(help="Posts a second; as fast as it goes by default.")] = None,
+    seed: int = 1,
+    faults: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of duplicates; a tenth of it each forged and of unknown type.")
+    ] = 0.05,
+    until: Annotated[
+        datetime | None, typer.Option(help="End of the story; the first of this month by default.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write the distinct genuine events here, a JSON line each.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play an affiliate platform against a receiver: signed, with duplicates, disorder and retries."""
+    from hookmart.demonstration import end_of_story
+    from ingest.secrets import resolve_secrets
+    from simulator.delivery import Faults, deliveries
+    from simulator.programme import ProgrammeSize, play_programme
+    from simulator.sender import send
+
+    with reported():
+        settings = load_settings(config, os.environ)
+        name = _chosen_source(settings, source)
+        secret = resolve_secrets(settings, os.environ)[name][0]
+        programme = play_programme(seed, ProgrammeSize(events, partners), end_of_story(until))
+        if truth is not None:
+            truth.write_bytes(b"".join(event.body + b"\n" for event in programme))
+        posts = deliveries(
+            programme,
+            Faults(
+                duplicates=faults, disorder=50 if faults else 0, unknown_types=faults / 10, bad_signatures=faults / 10
+            ),
+            seed,
+        )
+        with busy("posting") as show:
+            report = asyncio.run(
+                send(
+                    f"{url.rstrip('/')}/webhooks/{name}",
+                    secret.key,
+                    posts,
+                    rate=rate,
+                    header=settings.sources[name].signing.header,
+                    on_progress=lambda done, total: show(f"{done} of {total}"),
+                )
+            )
+        print_document(
+            {
+                "posted": report.sent, "accepted": report.accepted, "quarantined": report.quarantined,
+                "refused": report.refused, "undelivered": report.undelivered, "duplicates": report.duplicates,
+                "retries": report.retries,
+            },
+            as_json=as_json,
+        )  # fmt: skip
+        if report.undelivered:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Say, per source, what became of everything received; exit 1 where anything is unexplained."""
+    from hookmart.status import status_document, status_table
+
+    with reported():
+        document = status_document(load_settings(config, os.environ, is_required=False))
+        if as_json:
+            print_document(document, as_json=True)
+        else:
+            out.print(status_table(document))
+        if any(source["unexplained"] for source in document["sources"].values()):
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="Reads the published marts: select ... from conversions")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    output_format: Annotated[OutputFormat, typer.Option("--format")] = OutputFormat.table,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of standard output.")] = None,
+) -> None:
+    """Read the published marts with SQL."""
+    from hookmart.answers import write_answer
+    from pipelines.publish import open_published
+
+    with reported():
+        settings = load_settings(config, os.environ, is_required=False)
+        with open_published(settings.warehouse.publish) as connection:
+            write_answer(connection, sql, output_format.value, output)
+
+
+@app.command()
+def contract() -> None:
+    """Print the JSON Schema of every event."""
+    from models.json_schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+
+
+def _chosen_source(settings: Settings, name: str | None) -> str:
+    if name is None and len(settings.sources) == 1:
+        return next(iter(settings.sources))
+    if name not in settings.sources:
+        raise SettingsError(
+            f"Say --source with one of those in {settings.path}: {', '.join(settings.sources) or 'none'}."
+        )
+    return name
