@@ -76,7 +76,7 @@ class Approval(Contract):
 class CommissionApprovedData(CommissionCalculatedData):
     """The data of `commission.approved`."""
 
-    approval: Approval
+    approval: Approval | None = None
 
 
 class Adjustment(Contract):

@@ -76,7 +76,7 @@ class CommissionPreview(Contract):
 class ConversionQualifiedData(ConversionCreatedData):
     """The data of `conversion.qualified`."""
 
-    qualification: Qualification
+    qualification: Qualification | None = None
     commission_preview: CommissionPreview | None = None
 
 
@@ -99,7 +99,7 @@ class Rejection(Contract):
 class ConversionRejectedData(ConversionCreatedData):
     """The data of `conversion.rejected`."""
 
-    rejection: Rejection
+    rejection: Rejection | None = None
 
 
 class Change(Contract):

@@ -26,7 +26,7 @@ class PartnerData(Contract):
     """The data of every event of a partner."""
 
     partner: FullPartner
-    change: StatusChange
+    change: StatusChange | None = None
 
 
 class PartnerRegistered(Event):

@@ -93,7 +93,7 @@ class Completion(Contract):
 class PayoutCompletedData(PayoutScheduledData):
     """The data of `payout.completed`."""
 
-    completion: Completion
+    completion: Completion | None = None
 
 
 class Failure(Contract):
@@ -112,7 +112,7 @@ class Failure(Contract):
 class PayoutFailedData(PayoutScheduledData):
     """The data of `payout.failed`."""
 
-    failure: Failure
+    failure: Failure | None = None
 
 
 class PayoutScheduled(Event):

@@ -26,16 +26,15 @@ _COMMISSION = (
     "data.commission.amount.currency",
 )
 _PAYOUT = ("data.payout", "data.payout.id", "data.payout.amount", "data.payout.debit", "data.payout.debit.currency")
-_PARTNER = ("data.change", "data.change.status", "data.change.effective_at")
+_PARTNER = ("data.change.status", "data.change.effective_at")
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "click.tracked": ("data.click", "data.click.id", "data.click.occurred_at"),
     "conversion.created": _CONVERSION,
     "conversion.updated": _CONVERSION,
-    "conversion.qualified": (*_CONVERSION, "data.qualification", "data.qualification.qualified_at"),
+    "conversion.qualified": (*_CONVERSION, "data.qualification.qualified_at"),
     "conversion.rejected": (
         *_CONVERSION,
-        "data.rejection",
         "data.rejection.reason_code",
         "data.rejection.category",
         "data.rejection.rejected_at",
@@ -51,7 +50,6 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     ),
     "commission.approved": (
         *_COMMISSION,
-        "data.approval",
         "data.approval.approved_amount",
         "data.approval.approved_at",
     ),
@@ -63,8 +61,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     ),
     "payout.scheduled": _PAYOUT,
     "payout.processing": _PAYOUT,
-    "payout.completed": (*_PAYOUT, "data.completion", "data.completion.completed_at"),
-    "payout.failed": (*_PAYOUT, "data.failure", "data.failure.failed_at", "data.failure.category"),
+    "payout.completed": (*_PAYOUT, "data.completion.completed_at"),
+    "payout.failed": (*_PAYOUT, "data.failure.failed_at", "data.failure.category"),
     "partner.registered": _PARTNER,
     "partner.approved": _PARTNER,
     "partner.suspended": _PARTNER,
@@ -338,7 +336,7 @@ def test_an_event_without_a_type_breaks_the_contract(event_type: object) -> None
 @pytest.mark.parametrize("event_type", EXAMPLES)
 def test_any_field_of_any_type_is_read_or_breaks_the_contract(event_type: str) -> None:
     """Whatever stands in whatever field, it is an event or a violation, and a violation never repeats it."""
-    secret = "Zq7-not-to-be-repeated"  # noqa: S105 - a word to look for
+    secret = "Zq7-not-to-be-repeated"
     scalars: list[object] = [0, -1, 1.5, 2**64, True, "", secret]
     containers: list[object] = [[], [secret], [{}], {}, {secret: secret}, {"amount": secret}]
     for path in paths_of(EXAMPLES[event_type]):

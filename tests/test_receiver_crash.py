@@ -2,14 +2,18 @@
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import httpx
 import orjson
 import pytest
 
 from ingest.staging import Stage
+from pipelines.load import Loader
+from pipelines.warehouse import Warehouse
 from tests.running_receiver import CONFIGURATION, EVENT_FILES, RunningReceiver, signature, staged_lines
 
 ROUNDS = 3
@@ -58,3 +62,36 @@ def test_every_acknowledged_event_survives_a_kill(tmp_path: Path, max_age: str) 
     assert {path.suffix for path in stage.root.iterdir()} == {".jsonl"}
     for segment in stage.closed_segments():
         assert segment.path.read_bytes().count(b"\n") == len(list(segment.lines()))
+
+
+def test_every_acknowledged_event_is_loaded_exactly_once(tmp_path: Path) -> None:
+    """Receivers die under load while a loader works beside them: each acknowledged id is one row of raw in the end."""
+    warehouse = Warehouse(tmp_path / "var" / "warehouse.duckdb")
+    stage = Stage(tmp_path / "var" / "stage")
+    loader = Loader(stage, tmp_path / "var" / "archive", warehouse, tmp_path / "var" / "state")
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def load_all_the_while() -> None:
+        while not stop.wait(0.1):
+            loader.load()
+
+    beside = threading.Thread(target=load_all_the_while)
+    beside.start()
+    choose = random.Random(7)
+    for number in range(ROUNDS):
+        with RunningReceiver(tmp_path, CONFIGURATION.replace("0.2", "0.05")) as receiver:
+            kill_after = choose.randrange(100, 400)
+            acknowledged += asyncio.run(_send_until_it_dies(receiver.url, f"{number}", kill_after, receiver))
+            receiver.process.wait()
+    stop.set()
+    beside.join()
+    loader.load()
+    with duckdb.connect(warehouse.database, read_only=True) as connection:
+        rows = connection.execute("select event_id, count(*) from raw.conversion_events group by event_id").fetchall()
+        (unexplained,) = connection.execute("select sum(received - loaded - duplicate) from raw.loads").fetchall()[0]
+    assert {count for _, count in rows} == {1}
+    assert set(acknowledged) <= {event_id for event_id, _ in rows}
+    assert len(acknowledged) >= ROUNDS * 100
+    assert unexplained == 0
+    assert stage.closed_segments() == []
