@@ -264,7 +264,9 @@ def test_query_writes_every_format(tmp_path: Path) -> None:
     assert len(rows) == 3
     assert len(run(tmp_path, "query", sql, "--format", "csv", *config).stdout.splitlines()) == 4
     run(tmp_path, "query", sql, "--format", "parquet", "--output", "partners.parquet", *config)
-    assert duckdb.sql(f"from '{tmp_path / 'partners.parquet'}'").fetchall() == [tuple(row.values()) for row in rows]
+    with duckdb.connect() as connection:
+        written = connection.execute(f"from '{tmp_path / 'partners.parquet'}'").fetchall()
+    assert written == [tuple(row.values()) for row in rows]
     assert rows[0]["partner_id"] in run(tmp_path, "query", sql, *config).stdout
     wrong = run(tmp_path, "query", "select nothing from nowhere", *config, check=False)
     assert wrong.returncode == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from jsonschema import Draft202012Validator  # it ships no types
 
 from models.enumerations import COMMISSION_MODELS
 from models.event_types import EVENT_TYPES

@@ -41,7 +41,7 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def in_engine(engine: duckdb.DuckDBPyConnection, expression: str, text: str) -> Any:  # noqa: ANN401
+def in_engine(engine: duckdb.DuckDBPyConnection, expression: str, text: str) -> Any:
     """Evaluate *expression* over *text*."""
     row = engine.execute(f"select {expression}", [text]).fetchone()
     assert row is not None

@@ -246,7 +246,7 @@ class Books:
         debit, currency = amount(payout["debit"]), payout["debit"]["currency"]
         assert 0 < debit <= self.payable[partner, currency]
         assert debit == sum(amount(each["amount"]) for each in payout["allocations"])
-        assert 0 < amount(payout["amount"])
+        assert amount(payout["amount"]) > 0
         for each in payout["allocations"]:
             assert each["amount"]["currency"] == currency
             assert amount(each["amount"]) == self.open.pop((each["commission_id"], each["adjustment_id"]))

@@ -217,5 +217,5 @@ def test_progress_is_told_after_every_post(receive: Callable[..., Receiver]) -> 
 )
 def test_an_order_that_cannot_be_carried_out_is_refused(url: str, options: dict[str, Any]) -> None:
     """A wrong address, no connections or no rate is told at once, before anything is sent."""
-    with pytest.raises(ValueError, match="address|connection"):
+    with pytest.raises(ValueError, match=r"address|connection"):
         asyncio.run(send(url, SECRET, [], **options))

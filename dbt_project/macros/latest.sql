@@ -3,7 +3,11 @@
     (by default: where the column is not null). The row decides, so the value may be null.
 #}
 {% macro latest(column, order_by, carried_by=none) -%}
-    {{ return(adapter.dispatch("latest")(column, order_by, carried_by or column ~ " is not null")) }}
+    {{
+        return(
+            adapter.dispatch("latest")(column, order_by, carried_by or column ~ " is not null")
+        )
+    }}
 {%- endmacro %}
 
 {% macro default__latest(column, order_by, carried_by) -%}

@@ -1,6 +1,8 @@
 {# SQL: the day, in the reporting timezone, of a UTC timestamp. #}
 {% macro reporting_date(timestamp) -%}
-    cast(({{ timestamp }} at time zone 'UTC') at time zone '{{ var("reporting_timezone") }}' as date)
+    cast(
+        ({{ timestamp }} at time zone 'UTC') at time zone '{{ var("reporting_timezone") }}' as date
+    )
 {%- endmacro %}
 
 {# SQL: the first day of the month of a date. #}

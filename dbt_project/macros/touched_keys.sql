@@ -6,29 +6,17 @@
     A model names its table of touched keys in `touched_by`, and reads only those keys through `only_touched`.
 #}
 {% macro get_incremental_touched_keys_sql(arg_dict) %}
+    {% set target = arg_dict["target_relation"] %}
     {% set touched = ref(config.require("touched_by")) %}
     {% set keys = config.require("unique_key") %}
     {% set columns = get_quoted_csv(arg_dict["dest_columns"] | map(attribute="name")) %}
 
-    delete from {{ arg_dict["target_relation"] }}
-    where ({{ keys | join(", ") }}) in (select {{ keys | join(", ") }} from {{ touched }});
+    delete from {{ target }}
+    where ({{ keys | join(", ") }}) in (select {{ keys | join(", ") }} from {{ touched }})
+    ;
 
-    insert into {{ arg_dict["target_relation"] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict["temp_relation"] }}
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict["temp_relation"] }}
+    ;
 {% endmacro %}
-
-{# SQL: a condition that leaves only the touched keys of *touched* in an incremental run, and everything otherwise. #}
-{% macro only_touched(relation_alias, touched, keys) -%}
-    {%- if is_incremental() -%}
-        exists (
-            select 1
-            from {{ touched }} as touched
-            where
-                {% for key in keys -%}
-                    touched.{{ key }} = {{ relation_alias }}.{{ key }}{{ " and " if not loop.last }}
-                {%- endfor %}
-        )
-    {%- else -%}
-        true
-    {%- endif -%}
-{%- endmacro %}

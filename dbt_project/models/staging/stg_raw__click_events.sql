@@ -1,17 +1,14 @@
 with
 
-click_events as (
+    click_events as (select * from {{ source("raw", "click_events") }}),
 
-    select * from {{ source("raw", "click_events") }}
+    live_click_events as (
 
-),
+        select *
+        from click_events
+        where coalesce(livemode, true) or {{ var("include_test_events") }}
 
-live_click_events as (
+    )
 
-    select *
-    from click_events
-    where coalesce(livemode, true) or {{ var("include_test_events") }}
-
-)
-
-select * from live_click_events
+select *
+from live_click_events

@@ -1,17 +1,14 @@
 with
 
-commission_events as (
+    commission_events as (select * from {{ source("raw", "commission_events") }}),
 
-    select * from {{ source("raw", "commission_events") }}
+    live_commission_events as (
 
-),
+        select *
+        from commission_events
+        where coalesce(livemode, true) or {{ var("include_test_events") }}
 
-live_commission_events as (
+    )
 
-    select *
-    from commission_events
-    where coalesce(livemode, true) or {{ var("include_test_events") }}
-
-)
-
-select * from live_commission_events
+select *
+from live_commission_events

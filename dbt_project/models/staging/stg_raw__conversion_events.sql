@@ -1,17 +1,14 @@
 with
 
-conversion_events as (
+    conversion_events as (select * from {{ source("raw", "conversion_events") }}),
 
-    select * from {{ source("raw", "conversion_events") }}
+    live_conversion_events as (
 
-),
+        select *
+        from conversion_events
+        where coalesce(livemode, true) or {{ var("include_test_events") }}
 
-live_conversion_events as (
+    )
 
-    select *
-    from conversion_events
-    where coalesce(livemode, true) or {{ var("include_test_events") }}
-
-)
-
-select * from live_conversion_events
+select *
+from live_conversion_events

@@ -1,17 +1,14 @@
 with
 
-partner_events as (
+    partner_events as (select * from {{ source("raw", "partner_events") }}),
 
-    select * from {{ source("raw", "partner_events") }}
+    live_partner_events as (
 
-),
+        select *
+        from partner_events
+        where coalesce(livemode, true) or {{ var("include_test_events") }}
 
-live_partner_events as (
+    )
 
-    select *
-    from partner_events
-    where coalesce(livemode, true) or {{ var("include_test_events") }}
-
-)
-
-select * from live_partner_events
+select *
+from live_partner_events

@@ -1,17 +1,14 @@
 with
 
-payout_events as (
+    payout_events as (select * from {{ source("raw", "payout_events") }}),
 
-    select * from {{ source("raw", "payout_events") }}
+    live_payout_events as (
 
-),
+        select *
+        from payout_events
+        where coalesce(livemode, true) or {{ var("include_test_events") }}
 
-live_payout_events as (
+    )
 
-    select *
-    from payout_events
-    where coalesce(livemode, true) or {{ var("include_test_events") }}
-
-)
-
-select * from live_payout_events
+select *
+from live_payout_events

@@ -39,7 +39,13 @@
     "attribution_model",
     "is_view_through",
 ] %}
-{% set geo_columns = ["geo_country", "geo_region", "geo_city", "geo_source", "geo_declared_country"] %}
+{% set geo_columns = [
+    "geo_country",
+    "geo_region",
+    "geo_city",
+    "geo_source",
+    "geo_declared_country",
+] %}
 {% set device_columns = [
     "device_type",
     "device_os",
@@ -62,92 +68,110 @@
     "qualifying_kind",
     "qualification_rule_id",
 ] %}
-{% set preview_columns = ["preview_commission_id", "preview_model", "preview_amount", "preview_currency"] %}
+{% set preview_columns = [
+    "preview_commission_id",
+    "preview_model",
+    "preview_amount",
+    "preview_currency",
+] %}
 
 with
 
-conversion_events as (
+    conversion_events as (
 
-    select *
-    from {{ ref("stg_raw__conversion_events") }} as events
-    where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
+        select *
+        from {{ ref("stg_raw__conversion_events") }} as events
+        where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
 
-),
+    ),
 
-events_in_order as (
+    events_in_order as (
 
-    select *
-    from {{ ref("int_conversion_events_in_order") }} as events
-    where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
+        select *
+        from {{ ref("int_conversion_events_in_order") }} as events
+        where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
 
-),
+    ),
 
-numbered_events as (
+    numbered_events as (
 
-    select
-        conversion_events.*,
-        events_in_order.event_number,
-        {% for name, columns in [
-            ("customer", customer_columns),
-            ("tracking", tracking_columns),
-            ("geo", geo_columns),
-            ("device", device_columns),
-        ] -%}
-        (
-            {% for column in columns -%}
-            conversion_events.{{ column }} is not null{{ " or " if not loop.last }}
+        select
+            conversion_events.*,
+            events_in_order.event_number,
+            {% for name, columns in [
+                ("customer", customer_columns),
+                ("tracking", tracking_columns),
+                ("geo", geo_columns),
+                ("device", device_columns),
+            ] -%}
+                (
+                    {% for column in columns -%}
+                        conversion_events.{{ column }} is not null{{ " or " if not loop.last }}
+                    {%- endfor %}
+                ) as has_{{ name }},
+            {% endfor -%}
+            events_in_order.stated_status,
+            events_in_order.stated_status = 'qualified'
+            and events_in_order.previous_status is distinct from 'qualified' as enters_qualified,
+            events_in_order.event_type = 'conversion.rejected'
+            or (
+                events_in_order.stated_status = 'rejected'
+                and events_in_order.previous_status is distinct from 'rejected'
+            ) as rejects
+        from conversion_events
+        inner join
+            events_in_order
+            on conversion_events.source_id = events_in_order.source_id
+            and conversion_events.event_id = events_in_order.event_id
+
+    ),
+
+    conversion_states as (
+
+        select
+            source_id,
+            conversion_id,
+            {{ latest("partner_id", "event_number") }} as partner_id,
+            {%- for column in scalar_columns %}
+                {{ latest(column, "event_number") }} as {{ column }},
             {%- endfor %}
-        ) as has_{{ name }},
-        {% endfor -%}
-        events_in_order.stated_status,
-        events_in_order.stated_status = 'qualified'
-        and events_in_order.previous_status is distinct from 'qualified' as enters_qualified,
-        events_in_order.event_type = 'conversion.rejected'
-        or (
-            events_in_order.stated_status = 'rejected'
-            and events_in_order.previous_status is distinct from 'rejected'
-        ) as rejects
-    from conversion_events
-    inner join events_in_order
-        on conversion_events.source_id = events_in_order.source_id
-        and conversion_events.event_id = events_in_order.event_id
+            {%- for carrier, columns in [
+                ("has_customer", customer_columns),
+                ("has_tracking", tracking_columns),
+                ("has_geo", geo_columns),
+                ("has_device", device_columns),
+                ("value_amount is not null", ["value_amount", "value_currency"]),
+                ("preview_amount is not null", preview_columns),
+                (
+                    "event_type = 'conversion.rejected'",
+                    ["rejection_reason_code", "rejection_category"],
+                ),
+            ] %}
+                {%- for column in columns %}
+                    {{ latest(column, "event_number", carrier) }} as {{ column }},
+                {%- endfor %}
+            {%- endfor %}
+            coalesce({{ latest("stated_status", "event_number") }}, 'pending') as status,
+            min(
+                case when event_type = 'conversion.created' then occurred_at end
+            ) as created_event_at,
+            min(case when stated_status = 'qualified' then occurred_at end) as first_qualified_at,
+            max(case when rejects then occurred_at end) as last_rejected_at,
+            cast(sum(case when enters_qualified then 1 else 0 end) as bigint) as qualified_count,
+            min(
+                case when stated_status = 'qualified' then event_number end
+            ) as first_qualified_number,
+            max(
+                case when stated_status = 'qualified' then event_number end
+            ) as last_qualified_number,
+            min(
+                case when stated_status = 'rejected' then event_number end
+            ) as first_rejected_number,
+            max(case when stated_status = 'rejected' then event_number end) as last_rejected_number
+        from numbered_events
+        group by 1, 2
 
-),
+    )
 
-conversion_states as (
-
-    select
-        source_id,
-        conversion_id,
-        {{ latest("partner_id", "event_number") }} as partner_id,
-        {%- for column in scalar_columns %}
-        {{ latest(column, "event_number") }} as {{ column }},
-        {%- endfor %}
-        {%- for carrier, columns in [
-            ("has_customer", customer_columns),
-            ("has_tracking", tracking_columns),
-            ("has_geo", geo_columns),
-            ("has_device", device_columns),
-            ("value_amount is not null", ["value_amount", "value_currency"]),
-            ("preview_amount is not null", preview_columns),
-            ("event_type = 'conversion.rejected'", ["rejection_reason_code", "rejection_category"]),
-        ] %}
-        {%- for column in columns %}
-        {{ latest(column, "event_number", carrier) }} as {{ column }},
-        {%- endfor %}
-        {%- endfor %}
-        coalesce({{ latest("stated_status", "event_number") }}, 'pending') as status,
-        min(case when event_type = 'conversion.created' then occurred_at end) as created_event_at,
-        min(case when stated_status = 'qualified' then occurred_at end) as first_qualified_at,
-        max(case when rejects then occurred_at end) as last_rejected_at,
-        sum(case when enters_qualified then 1 else 0 end) as qualified_count,
-        min(case when stated_status = 'qualified' then event_number end) as first_qualified_number,
-        max(case when stated_status = 'qualified' then event_number end) as last_qualified_number,
-        min(case when stated_status = 'rejected' then event_number end) as first_rejected_number,
-        max(case when stated_status = 'rejected' then event_number end) as last_rejected_number
-    from numbered_events
-    group by 1, 2
-
-)
-
-select * from conversion_states
+select *
+from conversion_states

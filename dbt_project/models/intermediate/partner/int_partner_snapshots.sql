@@ -28,52 +28,59 @@
 
 with
 
-new_snapshots as (
+    new_snapshots as (
 
-    {% for table in ["click_events", "conversion_events", "commission_events", "payout_events"] %}
-    select {{ columns | join(", ") }}
-    from {{ ref("stg_raw__" ~ table) }} as events
-    {% if is_incremental() %} where {{ loaded_since_last_build("events") }} {% endif %}
-    {{ "union all" if not loop.last }}
-    {% endfor %}
+        {% for table in [
+            "click_events",
+            "conversion_events",
+            "commission_events",
+            "payout_events",
+        ] %}
+            select {{ columns | join(", ") }}
+            from {{ ref("stg_raw__" ~ table) }} as events
+            {% if is_incremental() %}
+                where {{ loaded_since_last_build("events") }}
+                {% endif %} {{ "union all" if not loop.last }}
+        {% endfor %}
 
-),
+    ),
 
-snapshots as (
+    snapshots as (
 
-    select * from new_snapshots
-    {% if is_incremental() %}
-    union all
-    select {{ columns | join(", ") }}
-    from {{ this }} as known
-    where
-        exists (
-            select 1
-            from new_snapshots
-            where new_snapshots.source_id = known.source_id and new_snapshots.partner_id = known.partner_id
-        )
-    {% endif %}
+        select *
+        from new_snapshots
+        {% if is_incremental() %}
+            union all
+            select {{ columns | join(", ") }}
+            from {{ this }} as known
+            where
+                exists (
+                    select 1
+                    from new_snapshots
+                    where
+                        new_snapshots.source_id = known.source_id
+                        and new_snapshots.partner_id = known.partner_id
+                )
+        {% endif %}
 
-),
+    ),
 
-snapshots_by_newness as (
+    snapshots_by_newness as (
 
-    select
-        *,
-        row_number() over (
-            partition by source_id, partner_id
-            order by occurred_at desc, lifecycle_rank desc, event_id desc
-        ) as newness
-    from snapshots
+        select
+            *,
+            row_number() over (
+                partition by source_id, partner_id order by {{ order_key("snapshots", "desc") }}
+            ) as newness
+        from snapshots
 
-),
+    ),
 
-partner_snapshots as (
+    partner_snapshots as (
 
-    select {{ columns | join(", ") }}
-    from snapshots_by_newness
-    where newness = 1
+        select {{ columns | join(", ") }} from snapshots_by_newness where newness = 1
 
-)
+    )
 
-select * from partner_snapshots
+select *
+from partner_snapshots

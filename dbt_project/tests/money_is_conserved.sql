@@ -1,0 +1,111 @@
+{{ config(tags=["gate"]) }}
+
+with
+
+    ledger as (select * from {{ ref("commission_ledger") }}),
+
+    commissions as (select * from {{ ref("commissions") }}),
+
+    last_statements as (
+
+        select statement.*
+        from {{ ref("commission_statement_monthly") }} as statement
+        where
+            statement.month
+            = (select max(month) from {{ ref("commission_statement_monthly") }} as months)
+
+    ),
+
+    incomplete_entries as (
+
+        select
+            'entry without partner, currency or amount' as broken_rule,
+            source_id,
+            ledger_entry_id as broken_id,
+            currency
+        from ledger
+        where partner_id is null or currency is null or amount is null
+
+    ),
+
+    ledger_totals as (
+
+        select
+            source_id,
+            partner_id,
+            currency,
+            sum(amount) as balance,
+            sum(case when bucket = 'pending' then amount else 0 end) as pending,
+            sum(case when bucket = 'payable' then amount else 0 end) as payable,
+            sum(case when bucket = 'in_transit' then amount else 0 end) as in_transit
+        from ledger
+        group by 1, 2, 3
+
+    ),
+
+    unequal_balances as (
+
+        select
+            'ledger and last statement differ' as broken_rule,
+            coalesce(ledger_totals.source_id, last_statements.source_id) as source_id,
+            coalesce(ledger_totals.partner_id, last_statements.partner_id) as broken_id,
+            coalesce(ledger_totals.currency, last_statements.currency) as currency
+        from ledger_totals
+        full outer join
+            last_statements
+            on ledger_totals.source_id = last_statements.source_id
+            and ledger_totals.partner_id = last_statements.partner_id
+            and ledger_totals.currency = last_statements.currency
+        where
+            ledger_totals.balance is distinct from last_statements.closing_balance
+            or ledger_totals.pending is distinct from last_statements.pending_balance
+            or ledger_totals.payable is distinct from last_statements.payable_balance
+            or ledger_totals.in_transit is distinct from last_statements.in_transit_balance
+
+    ),
+
+    commission_totals as (
+
+        select source_id, commission_id, max(currency) as currency, sum(amount) as net_amount
+        from ledger
+        where entry_type in {{ commission_entry_types() }} and commission_id is not null
+        group by 1, 2
+        having count(distinct currency) = 1
+
+    ),
+
+    -- a commission without one currency has no amount, and its entries are in none or in several
+    unequal_commissions as (
+
+        select
+            'ledger and commission differ' as broken_rule,
+            commissions.source_id,
+            commissions.commission_id as broken_id,
+            commissions.currency
+        from commissions
+        left join
+            commission_totals
+            on commissions.source_id = commission_totals.source_id
+            and commissions.commission_id = commission_totals.commission_id
+        where
+            commissions.net_amount is distinct from commission_totals.net_amount
+            or commissions.currency is distinct from commission_totals.currency
+            or commissions.calculated_amount + commissions.adjusted_amount != commissions.net_amount
+
+    ),
+
+    broken_rules as (
+
+        select *
+        from incomplete_entries
+        union all
+        select *
+        from unequal_balances
+        union all
+        select *
+        from unequal_commissions
+
+    )
+
+select *
+from broken_rules

@@ -1,0 +1,36 @@
+{{ config(tags=["gate"]) }}
+
+with
+
+    partners as (select * from {{ ref("partners") }}),
+
+    mentioned_partners as (
+
+        {% for mart in [
+            "commission_ledger",
+            "commissions",
+            "conversions",
+            "fraud_rejections",
+            "partner_economics",
+            "payouts",
+        ] %}
+            select distinct '{{ mart }}' as mart, source_id, partner_id
+            from {{ ref(mart) }} {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    ),
+
+    unknown_partners as (
+
+        select mentioned_partners.*
+        from mentioned_partners
+        left join
+            partners
+            on mentioned_partners.source_id = partners.source_id
+            and mentioned_partners.partner_id = partners.partner_id
+        where partners.partner_id is null
+
+    )
+
+select *
+from unknown_partners
