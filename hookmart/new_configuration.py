@@ -10,6 +10,7 @@ from hookmart.terminal import OperationError
 from ingest.settings import load_settings, read_environment
 
 _SECRET_BYTES = 32
+_PRIVACY_VARIABLE = "PRIVACY_KEY"
 
 _HEAD = """\
 [program]
@@ -23,6 +24,11 @@ url = "var/stage"
 destination = "duckdb"
 database = "var/warehouse.duckdb"
 publish = "var/published"               # readers open var/published/current/marts.duckdb
+"""
+
+_PRIVACY = f"""
+[privacy]
+key = "env:{_PRIVACY_VARIABLE}"              # raw IPs, user agents and device ids are kept as hashes under it
 """
 
 _SOURCE = """
@@ -46,9 +52,9 @@ def write_configuration(config: Path, sources: Sequence[str]) -> list[str]:
             f"There is a configuration at {config} already; edit it, or say --config with another path."
         )
     variables = {name: re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_WEBHOOK_SECRET" for name in sources}
-    text = _HEAD + "".join(_SOURCE.format(name=name, variable=variable) for name, variable in variables.items())
+    senders = "".join(_SOURCE.format(name=name, variable=variable) for name, variable in variables.items())
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(text, encoding="utf-8")
+    config.write_text(_HEAD + _PRIVACY + senders, encoding="utf-8")
     try:
         load_settings(config, {})
     except Exception:
@@ -56,12 +62,13 @@ def write_configuration(config: Path, sources: Sequence[str]) -> list[str]:
         raise
     environment = config.parent / ".env"
     present = read_environment(config.absolute(), {})
-    missing = {variable: secrets.token_hex(_SECRET_BYTES) for variable in variables.values() if variable not in present}
+    wanted = (*variables.values(), _PRIVACY_VARIABLE)
+    missing = {variable: secrets.token_hex(_SECRET_BYTES) for variable in wanted if variable not in present}
     _append_private(environment, "".join(f"{variable}={secret}\n" for variable, secret in missing.items()))
     return [
         f"wrote {config}",
         *(f"wrote a fresh secret {variable} into {environment}" for variable in missing),
-        *(f"kept {variable} in {environment}" for variable in variables.values() if variable not in missing),
+        *(f"kept {variable} in {environment}" for variable in wanted if variable not in missing),
         f"next: hookmart up, then post to /webhooks/{sources[0]}",
     ]
 

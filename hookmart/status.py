@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
@@ -46,13 +47,14 @@ def status_document(settings: Settings) -> dict[str, Any]:
 
 def status_table(document: dict[str, Any]) -> Group:
     """Return *document* as text for people."""
-    table = Table(show_header=True, header_style="bold")
+    sources = document["sources"]
+    table = Table(show_header=True, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("source")
-    for name in _COUNTS:
+    for name in sources:
         table.add_column(name, justify="right")
-    table.add_column("last received")
-    for name, source in document["sources"].items():
-        table.add_row(name, *(f"{source[count]:,}" for count in _COUNTS), source["last_received_at"] or "-")
+    table.add_row("last received", *((each["last_received_at"] or "-").partition(".")[0] for each in sources.values()))
+    for count in _COUNTS:
+        table.add_row(count, *(f"{each[count]:,}" for each in sources.values()))
     stage = document["stage"]
     waiting = f"{stage['closed_segments']} closed and {stage['open_segments']} open, {stage['waiting_bytes']:,} bytes"
     return Group(

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest.group_commit import StageWriter
 from ingest.receiver import PATH_PREFIX, Receiver, Source
-from ingest.secrets import resolve_secrets
+from ingest.secrets import resolve_privacy_key, resolve_secrets
 from ingest.segment_file import probe
 from ingest.settings import Settings, load_settings
 from ingest.sources import Secret
@@ -31,7 +31,11 @@ def _utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, secrets: Mapping[str, Sequence[Secret]], *, now: Callable[[], datetime] = _utc_now
+    settings: Settings,
+    secrets: Mapping[str, Sequence[Secret]],
+    *,
+    privacy_key: bytes | None = None,
+    now: Callable[[], datetime] = _utc_now,
 ) -> ASGIApp:
     """
     The receiver for *settings*, to be run by an ASGI server with lifespan support.
@@ -41,6 +45,7 @@ def create_app(
     Args:
         settings: As loaded.
         secrets: Of each source, newest first, as `resolve_secrets` gives them.
+        privacy_key: Of the hashes that take the place of personal data; None drops it.
         now: The clock, timezone-aware.
     """
     stage = settings.stage
@@ -48,13 +53,14 @@ def create_app(
         stage.directory, segment_max_bytes=stage.segment_max_bytes, segment_max_age=stage.segment_max_age_seconds
     )
     sources = {name: Source(name, source, tuple(secrets[name])) for name, source in settings.sources.items()}
-    return _InFront(Receiver(sources, writer, now), _behind(writer))
+    return _InFront(Receiver(sources, writer, now, privacy_key=privacy_key), _behind(writer))
 
 
 def app_from_environment() -> ASGIApp:
     """The receiver for the configuration that `HOOKMART_CONFIG` names: what every worker process calls."""
     settings = load_settings(Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG), os.environ)
-    return create_app(settings, resolve_secrets(settings, os.environ))
+    secrets = resolve_secrets(settings, os.environ)
+    return create_app(settings, secrets, privacy_key=resolve_privacy_key(settings, os.environ))
 
 
 class _InFront:

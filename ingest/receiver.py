@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingest.errors import NotStaged, Refused
 from ingest.group_commit import StageWriter
+from ingest.privacy import without_personal_data
 from ingest.settings import SourceSettings
 from ingest.sources import Secret
 from ingest.staging import StagedLine
@@ -67,6 +68,7 @@ class Receiver:
         sources: By name.
         writer: Started and stopped by whoever made it.
         now: The clock, timezone-aware.
+        privacy_key: Of the hashes that take the place of personal data; None drops it.
         body_seconds: A body that takes longer to arrive is refused.
         most_bytes_in_flight: Bodies held at one time, over all requests; beyond it, 429.
     """
@@ -77,12 +79,14 @@ class Receiver:
         writer: StageWriter,
         now: Callable[[], datetime],
         *,
+        privacy_key: bytes | None = None,
         body_seconds: float = 30.0,
         most_bytes_in_flight: int = 256 * 1024 * 1024,
     ) -> None:
         self._sources = sources
         self._writer = writer
         self._now = now
+        self._privacy_key = privacy_key
         self._body_seconds = body_seconds
         self._most_bytes_in_flight = most_bytes_in_flight
         self._bytes_in_flight = 0
@@ -125,7 +129,7 @@ class Receiver:
         now = self._now()
         verified = verify(source.scheme, body, headers, source.secrets, now)
         try:
-            line = _staged(delivery, now, verified.secret_name, body)
+            line = _staged(delivery, now, verified.secret_name, body, self._privacy_key)
         except Exception:
             # The sender did nothing wrong, so it must hear that a retry is worth it.
             _logger.exception("Delivery %s of %s could not be read.", delivery.delivery_id, source.name)
@@ -183,14 +187,15 @@ class _Delivery:
         return round((time.perf_counter() - self.started) * 1000, 3)
 
 
-def _staged(delivery: _Delivery, now: datetime, secret_name: str, body: bytes) -> StagedLine:
-    payload = _as_text(body)
+def _staged(delivery: _Delivery, now: datetime, secret_name: str, body: bytes, privacy_key: bytes | None) -> StagedLine:
+    kept = without_personal_data(body, privacy_key)
+    payload = _as_text(kept)
     verified = replace(
         delivery.line(now, 200, "accepted"),
         secret_name=secret_name,
         body_sha256=hashlib.sha256(body).hexdigest(),
         payload=payload,
-        payload_base64=base64.b64encode(body).decode() if payload is None else None,
+        payload_base64=base64.b64encode(kept).decode() if payload is None else None,
     )
     try:
         header = read_event(body)

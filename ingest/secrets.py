@@ -24,9 +24,37 @@ def resolve_secrets(settings: Settings, environ: Mapping[str, str]) -> dict[str,
     }
 
 
+def resolve_privacy_key(settings: Settings, environ: Mapping[str, str]) -> bytes | None:
+    """
+    The key of the hashes that take the place of personal data; None where the configuration names none.
+
+    Raises:
+        SettingsError: It is missing, unreadable or too short.
+    """
+    if settings.privacy.key is None:
+        return None
+    return _read(settings.privacy.key, "of [privacy]", settings.path, read_environment(settings.path, environ)).encode()
+
+
 def _resolve(reference: str, source: str, scheme: Scheme, path: Path, environment: Mapping[str, str]) -> Secret:
-    kind, _, where = reference.partition(":")
     of = f"of source {source!r}"
+    text = _read(reference, of, path, environment)
+    try:
+        key = scheme.key_of(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"The secret {of} in {reference} does not fit its scheme: {error}; copy it again from the sender."
+        ) from None
+    if len(key) < SHORTEST_DECODED_SECRET:
+        raise SettingsError(
+            f"The secret {of} in {reference} decodes to under {SHORTEST_DECODED_SECRET} bytes; ask the sender for"
+            " a longer one."
+        )
+    return Secret(reference, key)
+
+
+def _read(reference: str, of: str, path: Path, environment: Mapping[str, str]) -> str:
+    kind, _, where = reference.partition(":")
     if kind == "env":
         text = environment.get(where, "")
         if not text:
@@ -47,15 +75,4 @@ def _resolve(reference: str, source: str, scheme: Scheme, path: Path, environmen
             f"The secret {of} in {reference} is under {SHORTEST_SECRET} bytes; make a longer one, for example with"
             " `openssl rand -hex 32`, and give it to the sender too."
         )
-    try:
-        key = scheme.key_of(text)
-    except ValueError as error:
-        raise SettingsError(
-            f"The secret {of} in {reference} does not fit its scheme: {error}; copy it again from the sender."
-        ) from None
-    if len(key) < SHORTEST_DECODED_SECRET:
-        raise SettingsError(
-            f"The secret {of} in {reference} decodes to under {SHORTEST_DECODED_SECRET} bytes; ask the sender for"
-            " a longer one."
-        )
-    return Secret(reference, key)
+    return text

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from ingest.app import CONFIG_VARIABLE
-from ingest.secrets import resolve_secrets
+from ingest.secrets import resolve_privacy_key, resolve_secrets
 from ingest.settings import load_settings
 
 _DRAIN_SECONDS = 30
@@ -42,7 +42,9 @@ def serve(
     Raises:
         SettingsError: The configuration or a secret cannot be used; nothing was started.
     """
-    resolve_secrets(load_settings(config, os.environ), os.environ)
+    settings = load_settings(config, os.environ)
+    resolve_secrets(settings, os.environ)
+    resolve_privacy_key(settings, os.environ)
     os.environ[CONFIG_VARIABLE] = str(config.absolute())
     server = uvicorn.Config(
         "ingest.app:app_from_environment",

@@ -26,7 +26,7 @@ from ingest.errors import SettingsError
 from ingest.sources import PRESETS, Scheme
 from models.currencies import CURRENCY_EXPONENTS
 
-_SECTIONS = ("program", "stage", "warehouse", "sources")
+_SECTIONS = ("program", "stage", "warehouse", "privacy", "sources")
 _ENVIRONMENT_PREFIX = "HOOKMART_"
 
 
@@ -134,6 +134,20 @@ class WarehouseSettings(_Section):
     state: LocalPath = Field(default_factory=lambda data: data["database"].with_name("state"))
 
 
+SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+
+
+class PrivacySettings(_Section):
+    """
+    What becomes of personal data before anything is written.
+
+    Attributes:
+        key: Reference to the key of the hashes, `env:NAME` or `file:PATH`; without one, they are left out.
+    """
+
+    key: SecretReference | None = None
+
+
 class SourceSettings(_Section):
     """
     One sender.
@@ -146,7 +160,7 @@ class SourceSettings(_Section):
 
     scheme: Annotated[Scheme, BeforeValidator(_scheme)]
     header: str | None = None
-    secrets: tuple[Annotated[str, AfterValidator(_secret_reference)], ...] = Field(min_length=1)
+    secrets: tuple[SecretReference, ...] = Field(min_length=1)
     allow_ips: tuple[Network, ...] = ()
     max_body_bytes: int = Field(default=1_048_576, ge=1, le=16 * 1024 * 1024)
 
@@ -176,6 +190,7 @@ class Settings(_Section):
     program: ProgramSettings
     stage: StageSettings
     warehouse: WarehouseSettings
+    privacy: PrivacySettings
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
 
 
@@ -206,7 +221,8 @@ def load_settings(path: Path, environ: Mapping[str, str], *, is_required: bool =
         _put(document, keys, value)
     try:
         return Settings.model_validate(
-            {"program": {}, "stage": {}, "warehouse": {}, **document, "path": path}, context={"directory": path.parent}
+            {"program": {}, "stage": {}, "warehouse": {}, "privacy": {}, **document, "path": path},
+            context={"directory": path.parent},
         )
     except ValidationError as error:
         raise SettingsError(_sentence(path, error)) from None
