@@ -2,8 +2,8 @@
 Personal data goes out before anything is written.
 
 The contract has no name and no e-mail address of a customer: where a sender puts one, it is dropped. What identifies a
-connection or a device (`ip`, `user_agent`, `device_id`) is replaced by a keyed hash under the contract's name for it, so
-that equal values can still be told; without a key it is dropped too.
+connection or a device (`ip`, `user_agent`, `device_id`) is replaced by a keyed hash under the contract's name for it,
+so that equal values can still be told; without a key it is dropped too.
 """
 
 import hmac

@@ -18,6 +18,10 @@ from pipelines.warehouse import Warehouse
 from tests.oracle_events import body
 
 RECEIVED_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+_MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+
+_PARSED = Builder(Warehouse(Path("nowhere")), Path("nowhere"), Path("nowhere"))
+"""Never builds: it holds what a builder of this process has parsed, because parsing takes longer than building."""
 
 
 def staged_line(source: str, raw: bytes, received_at: datetime) -> StagedLine:
@@ -29,8 +33,8 @@ def staged_line(source: str, raw: bytes, received_at: datetime) -> StagedLine:
     except ContractViolation as violation:
         return StagedLine(
             is_delivery=True, delivery_id=str(new_uuid7()), source_id=source, received_at=stamp, status_code=200,
-            outcome="quarantined", reason=violation.reason, detail=violation.detail, response_ms=1.0, body_bytes=len(raw),
-            secret_name="env:TEST", event_id=violation.event_id, event_type=violation.event_type,
+            outcome="quarantined", reason=violation.reason, detail=violation.detail, response_ms=1.0,
+            body_bytes=len(raw), secret_name="env:TEST", event_id=violation.event_id, event_type=violation.event_type,
             schema_version=violation.schema_version, body_sha256=sha256, payload=raw.decode(),
         )  # fmt: skip
     return StagedLine(
@@ -50,10 +54,9 @@ class Line:
         self.stage = Stage(root / "stage")
         self.stage.root.mkdir(parents=True, exist_ok=True)
         self.warehouse = Warehouse(root / "warehouse.duckdb", patience=5)
-        self.loader = Loader(self.stage, root / "archive", self.warehouse, root / "state" / "dlt")
+        self.loader = Loader(self.stage, root / "archive", self.warehouse, root / "state")
         self.builder = Builder(self.warehouse, root / "published", root / "state" / "dbt", reporting_timezone=timezone)
-        if builder is not None:
-            self.builder._manifest = builder._manifest
+        self.builder._manifest, self.builder._parsed = (builder or _PARSED)._manifest, (builder or _PARSED)._parsed
         self._received = 0
 
     def stage_posts(self, posts: Sequence[Mapping[str, Any]], segments: int = 1) -> None:
@@ -68,15 +71,25 @@ class Line:
         for source, raw in bodies:
             self._received += 1
             lines.append(staged_line(source, raw, RECEIVED_AT + timedelta(milliseconds=self._received)).encode())
+        return self.stage_raw(b"".join(lines))
+
+    def stage_lines(self, lines: Iterable[StagedLine]) -> Path:
+        """Stage *lines* as one closed segment."""
+        return self.stage_raw(b"".join(line.encode() for line in lines))
+
+    def stage_raw(self, content: bytes) -> Path:
+        """Stage a closed segment that holds just these bytes."""
         path = self.stage.root / (new_batch_id() + CLOSED)
-        path.write_bytes(b"".join(lines))
+        path.write_bytes(content)
         return path
 
     def load(self) -> LoadReport:
         return self.loader.load()
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
-        return self.builder.build(full_refresh=full_refresh)
+        report = self.builder.build(full_refresh=full_refresh)
+        _PARSED._manifest, _PARSED._parsed = self.builder._manifest, self.builder._parsed
+        return report
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows from the published file."""
@@ -88,8 +101,20 @@ class Line:
 
     def marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all published marts, sorted by all their columns."""
-        tables = self.query("select table_name from information_schema.tables where table_schema = 'marts' order by 1")
+        tables = self.query(_MARTS)
         return {row["table_name"]: self.query(f"from marts.{row['table_name']} order by all") for row in tables}
+
+    def derive(self, *, full_refresh: bool = False) -> None:
+        """Only dbt's part of a build: the marts in the warehouse, without gate tests, record or publication."""
+        self.builder._dbt("run", *(["--full-refresh"] if full_refresh else []))
+        _PARSED._manifest, _PARSED._parsed = self.builder._manifest, self.builder._parsed
+
+    def warehouse_marts(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows of all marts in the warehouse, sorted by all their columns."""
+        tables = self.query_warehouse(_MARTS)
+        return {
+            row["table_name"]: self.query_warehouse(f"from marts.{row['table_name']} order by all") for row in tables
+        }
 
 
 def _rows(database: Path, sql: str) -> list[dict[str, Any]]:
@@ -104,4 +129,7 @@ def _rows(database: Path, sql: str) -> list[dict[str, Any]]:
 
 def fixture_bodies(fixtures: Path) -> list[bytes]:
     """The example events, compact, in their order."""
-    return [json.dumps(json.loads(path.read_text()), separators=(",", ":")).encode() for path in sorted(fixtures.glob("*.json"))]
+    return [
+        json.dumps(json.loads(path.read_text()), separators=(",", ":")).encode()
+        for path in sorted(fixtures.glob("*.json"))
+    ]
