@@ -1,0 +1,144 @@
+"""A loader killed between two instructions: the next one leaves every event exactly once, and every line counted."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from functools import wraps
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.common.storages.load_package import PackageStorage
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.extract.storage import ExtractStorage
+from dlt.load.load import Load
+
+import pipelines.load
+from ingest.staging import Stage
+from tests.line import Line
+from tests.programmes import random_programme
+from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
+
+POSTS = random_programme(11, partners=3, conversions=5, payouts=3, clicks=3)
+FIRST, SECOND = POSTS[: len(POSTS) // 3], POSTS[len(POSTS) // 3 :]
+
+
+def is_copy(_self: object, _load_id: str, job_file: str, *_rest: object) -> bool:
+    """A job has copied rows to dlt's staging dataset."""
+    return not job_file.endswith(".sql")
+
+
+def is_merge(_self: object, _load_id: str, job_file: str, *_rest: object) -> bool:
+    """A job has merged rows into a table of `raw`."""
+    return job_file.endswith(".sql")
+
+
+def is_any(*_arguments: object) -> bool:
+    """Whatever the call."""
+    return True
+
+
+POINTS: dict[str, tuple[Any, str, int, Callable[..., bool]]] = {
+    "segments not read yet": (pipelines.load, "read_batch", 1, is_any),
+    "package half extracted": (ExtractStorage, "commit_new_load_package", 1, is_any),
+    "package extracted": (dlt.Pipeline, "normalize", 1, is_any),
+    "package normalized": (dlt.Pipeline, "load", 1, is_any),
+    "one table copied, not marked done": (PackageStorage, "save_pending_transition", 1, is_copy),
+    "some tables copied": (PackageStorage, "save_pending_transition", 4, is_copy),
+    "one table merged, not committed": (DuckDbSqlClient, "commit_transaction", 1, is_any),
+    "some tables merged, one not committed": (DuckDbSqlClient, "commit_transaction", 4, is_any),
+    "one table merged, not marked done": (PackageStorage, "save_pending_transition", 1, is_merge),
+    "some tables merged": (PackageStorage, "save_pending_transition", 4, is_merge),
+    "all tables merged": (Load, "complete_package", 1, is_any),
+    "committed, nothing released": (Stage, "release", 1, is_any),
+    "committed, one segment released": (Stage, "release", 2, is_any),
+}
+"""Where to kill: before the n-th call of a method for which the condition holds."""
+
+
+def load_until(root: Path, point: str) -> None:
+    """Load the line under *root* in this process, which dies at *point*."""
+    owner, name, number, counts = POINTS[point]
+    original = getattr(owner, name)
+    calls = 0
+
+    @wraps(original)
+    def dying(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += counts(*arguments)
+        if calls == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
+
+    setattr(owner, name, dying)
+    Line(root).load()
+
+
+def load_and_die(root: Path, point: str) -> None:
+    """Load in a process of its own, and see it killed."""
+    process = get_context("spawn").Process(target=load_until, args=(root, point))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, f"the loader never came to: {point}"
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A line with one load behind it and another staged, part of which repeats the first."""
+    line = Line(tmp_path_factory.mktemp("begun"))
+    line.stage_posts(FIRST)
+    line.load()
+    line.stage_posts([*SECOND, *FIRST[:5]], segments=2)
+    return line.root
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_load_is_made_up_for_by_the_next(begun: Path, tmp_path: Path, point: str) -> None:
+    """Wherever the loader died, afterwards no event is lost or doubled and the ledger says what came."""
+    root = tmp_path / "line"
+    shutil.copytree(begun, root)
+    load_and_die(root, point)
+    line = Line(root)
+    staged = len(line.stage.closed_segments())
+    assert staged + len(archived(line)) == 3
+    line.load()
+
+    assert ids(line) == distinct_ids(POSTS)
+    assert line.stage.closed_segments() == []
+    assert len(archived(line)) == 3
+    assert_accounted_for(line)
+    (counted,) = line.query_warehouse("select sum(received) as received, sum(duplicate) as duplicate from raw.loads")
+    assert counted["received"] == len(POSTS) + 5
+    assert line.query_warehouse("select distinct load_seq from raw.loads order by 1") == [
+        {"load_seq": 1},
+        {"load_seq": 2},
+    ]
+    assert line.load().segments == 0
+
+
+def test_a_first_load_killed_leaves_a_warehouse_that_can_be_loaded(tmp_path: Path) -> None:
+    """Tables made by half are no obstacle: the second attempt makes the rest and loads all."""
+    line = Line(tmp_path)
+    line.stage_posts(POSTS)
+    for point in ("package normalized", "some tables merged"):
+        load_and_die(tmp_path, point)
+    line.load()
+
+    assert ids(line) == distinct_ids(POSTS)
+    assert_accounted_for(line)
+
+
+def test_a_load_killed_again_and_again_comes_through(begun: Path, tmp_path: Path) -> None:
+    """Three deaths in a row, each further on, leave one row for each event."""
+    root = tmp_path / "line"
+    shutil.copytree(begun, root)
+    for point in ("package extracted", "one table copied, not marked done", "one table merged, not marked done"):
+        load_and_die(root, point)
+    line = Line(root)
+    line.load()
+
+    assert ids(line) == distinct_ids(POSTS)
+    assert_accounted_for(line)
