@@ -9,16 +9,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from pydantic import ValidationError
 
 from models.envelope import Event
 from models.event_types import EVENT_TYPES
+from models.fitting import fitting, fitting_exactly
 from models.registry import CONTRACTS
+from models.scalars import in_utc
 
 Reason = Literal["malformed_json", "not_an_object", "unknown_type", "unknown_version", "contract"]
 
@@ -57,8 +58,7 @@ class ContractViolation(Exception):
         self.schema_version = schema_version
 
 
-@dataclass(frozen=True, slots=True)
-class EventHeader:
+class EventHeader(NamedTuple):
     """
     What the receiver needs to know of an event.
 
@@ -66,15 +66,23 @@ class EventHeader:
         event_id: The sender's; else `sha256:` and the hex SHA-256 of the body.
         event_type: One of the known types.
         schema_version: MAJOR.MINOR, the major a known one.
-        occurred_at: Aware UTC, to the microsecond.
+        occurred_at_text: RFC 3339 in UTC, with microseconds and "Z".
         has_synthetic_id: Whether the id was made from the body.
+        is_plain: The event has no field that its contract does not know, and so nothing that must not be kept; false
+            says nothing.
     """
 
     event_id: str
     event_type: str
     schema_version: str
-    occurred_at: datetime
+    occurred_at_text: str
     has_synthetic_id: bool
+    is_plain: bool
+
+    @property
+    def occurred_at(self) -> datetime:
+        """Aware UTC, to the microsecond."""
+        return datetime.fromisoformat(self.occurred_at_text)
 
 
 def read_event(body: bytes) -> EventHeader:
@@ -92,17 +100,37 @@ def read_event(body: bytes) -> EventHeader:
     contract = _find_contract(event)
     _refuse_nul(body, event)
     _refuse_repeated_names(body, event)
+    event_id = event.get("id")
+    occurred_at_text, is_plain = _hold_to(contract, event)
+    return EventHeader(
+        event_id=event_id or "sha256:" + hashlib.sha256(body).hexdigest(),
+        event_type=event["type"],
+        schema_version=event["schema_version"],
+        occurred_at_text=occurred_at_text,
+        has_synthetic_id=event_id is None,
+        is_plain=is_plain,
+    )
+
+
+def _hold_to(contract: type[Event], event: dict[str, Any]) -> tuple[str, bool]:
+    """Return the instant of *event*, in UTC, and whether it says nothing that *contract* does not know."""
+    is_plain = fitting_exactly(contract).isinstance_python(event)
+    if is_plain or fitting(contract).isinstance_python(event):
+        timestamp: str = event["timestamp"]
+        if timestamp[10::16] == "TZ":
+            return timestamp, is_plain  # spelled as it is kept, as most are
+        try:
+            return _in_words(in_utc(datetime.fromisoformat(timestamp))), is_plain
+        except ValueError:
+            pass  # spelled as the contract allows and the calendar's own reader does not
     try:
-        read = contract.model_validate(event)
+        return _in_words(contract.model_validate(event).timestamp), False
     except ValidationError as error:
         raise _violation(event, "contract", _tell(error)) from None
-    return EventHeader(
-        event_id=read.id or "sha256:" + hashlib.sha256(body).hexdigest(),
-        event_type=event["type"],
-        schema_version=read.schema_version,
-        occurred_at=read.timestamp,
-        has_synthetic_id=read.id is None,
-    )
+
+
+def _in_words(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -121,6 +149,8 @@ def _find_contract(event: dict[str, Any]) -> type[Event]:
         raise _violation(event, "contract", "type: a string is required")
     if event_type not in EVENT_TYPES:
         raise _violation(event, "unknown_type", "type: not one of the known types")
+    if schema_version == "1.0" and (contract := CONTRACTS.get((event_type, "1"))) is not None:
+        return contract
     if not isinstance(schema_version, str) or not _SCHEMA_VERSION.fullmatch(schema_version):
         raise _violation(event, "contract", "schema_version: MAJOR.MINOR as a string is required")
     contract = CONTRACTS.get((event_type, schema_version.partition(".")[0]))
@@ -132,7 +162,8 @@ def _find_contract(event: dict[str, Any]) -> type[Event]:
 def _refuse_nul(body: bytes, event: dict[str, Any]) -> None:
     # PostgreSQL holds no U+0000 in a text. A raw one is no JSON, so only its escape is looked for; the escape may also
     # stand behind a backslash that is escaped itself, and then means nothing: hence the second look.
-    if b"\\u0000" in body and any("\0" in text for text in _strings(event)):
+    # (One byte is found ten times as fast as six.)
+    if b"\\" in body and b"\\u0000" in body and any("\0" in text for text in _strings(event)):
         raise _violation(event, "contract", "a string holds U+0000, which a warehouse cannot")
 
 
@@ -157,7 +188,9 @@ def _refuse_repeated_names(body: bytes, event: dict[str, Any]) -> None:
         raise _violation(event, "contract", "nested more than 250 levels deep") from None
     # A name that the parser dropped took its two quotation marks with it. Whatever else differs between the body and
     # the event written out again (space, numbers, escapes) holds none, unless a mark is itself spelled as an escape.
-    has_escaped_marks = b"\\u0022" in body
+    if written == body:
+        return
+    has_escaped_marks = b"\\" in body and b"\\u0022" in body
     if _repeats_a_name(body) if has_escaped_marks else written.count(b'"') != body.count(b'"'):
         raise _violation(event, "contract", "a name stands twice in one object")
 

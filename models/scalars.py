@@ -60,7 +60,7 @@ def known(values: Sequence[str]) -> Any:
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
 _OFFSET = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-_TIMESTAMP_PATTERN = f"^{_DATE}[Tt]{_TIME}{_OFFSET}$"
+TIMESTAMP_PATTERN = f"^{_DATE}[Tt]{_TIME}{_OFFSET}$"
 _DATE_PATTERN = f"^{_DATE}$"
 
 Text = str
@@ -84,7 +84,7 @@ Timestamp = Annotated[
             in_utc,
             core_schema.chain_schema(
                 [
-                    core_schema.str_schema(pattern=_TIMESTAMP_PATTERN, strict=True),
+                    core_schema.str_schema(pattern=TIMESTAMP_PATTERN, strict=True),
                     core_schema.datetime_schema(strict=False, tz_constraint="aware", microseconds_precision="truncate"),
                 ]
             ),
@@ -92,7 +92,7 @@ Timestamp = Annotated[
         {
             "type": "string",
             "format": "date-time",
-            "pattern": _TIMESTAMP_PATTERN,
+            "pattern": TIMESTAMP_PATTERN,
             "description": "RFC 3339 with an offset; digits beyond the microsecond are dropped.",
         },
     ),

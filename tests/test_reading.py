@@ -42,8 +42,9 @@ def test_the_header_says_what_the_receiver_needs() -> None:
         event_id="evt_0016",
         event_type="payout.failed",
         schema_version="1.0",
-        occurred_at=datetime(2026, 8, 6, 8, tzinfo=UTC),
+        occurred_at_text="2026-08-06T08:00:00.000000Z",
         has_synthetic_id=False,
+        is_plain=True,
     )
 
 
