@@ -5,6 +5,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -13,16 +14,12 @@ from typing import Annotated
 
 import typer
 
+from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from hookmart.quarantine import quarantine_app
+from hookmart.refused import refused_app
 from hookmart.terminal import FAILED, busy, out, print_document, reported
 from ingest.errors import SettingsError
 from ingest.settings import Settings, load_settings
-
-DEFAULT_CONFIG = Path("hookmart.toml")
-
-ConfigOption = Annotated[
-    Path, typer.Option("--config", envvar="HOOKMART_CONFIG", help="The configuration file.", show_default=True)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 _LONGEST_WAIT = 5.0
 """Seconds that `load` waits, at most, for segments that are being written."""
@@ -34,6 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(refused_app, name="refused")
 
 
 class OutputFormat(StrEnum):
@@ -133,6 +132,7 @@ def up(
         settings = load_settings(config, os.environ)
         follower = follower_of(loader_of(settings), builder_of(settings))
         with ReceiverProcess(config, host=host, port=port, workers=workers) as receiver:
+            signal.signal(signal.SIGHUP, lambda _signal, _frame: receiver.reload())
             out.print(f"receiving at {receiver.url}/webhooks/<source> for: {', '.join(settings.sources)}")
             follow_until_stopped(follower, is_alive=receiver.is_alive)
             out.print("draining: what was received last is loaded and built")
@@ -185,7 +185,9 @@ def simulate(
     with reported():
         settings = load_settings(config, os.environ)
         name = _chosen_source(settings, source)
-        secret = resolve_secrets(settings, os.environ)[name][0]
+        secret = next(iter(resolve_secrets(settings, os.environ)[name]), None)
+        if secret is None:
+            raise SettingsError(f"The source {name!r} signs nothing, and simulate has to sign; say another --source.")
         programme = play_programme(seed, ProgrammeSize(events, partners), end_of_story(until))
         if truth is not None:
             truth.write_bytes(b"".join(event.body + b"\n" for event in programme))

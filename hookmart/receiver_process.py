@@ -1,6 +1,7 @@
 """A receiver in a process of its own, so that loading and building never hold up an answer."""
 
 import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -37,6 +38,11 @@ class ReceiverProcess:
         self._process = multiprocessing.get_context("spawn").Process(
             target=_serve, args=(config, workers, self._listener, log_level), name="hookmart-receiver"
         )
+
+    def reload(self) -> None:
+        """Have it read its sources and secrets again."""
+        if self._process.pid is not None and self.is_alive():
+            os.kill(self._process.pid, signal.SIGHUP)
 
     def is_alive(self) -> bool:
         """Return whether the process runs."""

@@ -1,6 +1,7 @@
 """What the commands share on the terminal: plain lines where it is none, exit codes, errors as sentences."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,10 @@ from pipelines.errors import PipelineError
 
 FAILED, WRONG_USAGE = 1, 2
 
-out = Console(soft_wrap=True, highlight=False)
+_WIDE = 240
+"""Columns of a table where no terminal says how many there are: enough that a program finds each row on one line."""
+
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 

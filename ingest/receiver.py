@@ -2,62 +2,55 @@
 POST /webhooks/{source}: from the request to the answer, as a bare ASGI application.
 
 Cheapest checks first, and none of them tells the sender more than the status. An answer of 200 means that the bytes are
-durable. What is the sender's fault is 4xx; whatever is ours is 503, so that the sender tries again.
+durable. What the sender must change is 4xx; whatever is ours is 503, so that it tries again.
 """
 
 import asyncio
-import base64
-import hashlib
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from logging import getLogger
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
+from ingest.answers import REFUSED, Answer, accepted, send_answer
+from ingest.delivery import Delivery, refused_line
+from ingest.door import Door, Source
 from ingest.errors import NotStaged, Refused
 from ingest.group_commit import StageWriter
-from ingest.privacy import without_personal_data
-from ingest.settings import SourceSettings
-from ingest.sources import Secret
+from ingest.in_flight import InFlight
+from ingest.judgement import judged
+from ingest.metrics import ReceiverMetrics
+from ingest.refusal_log import RefusalLog
+from ingest.refused import RefusedStore
+from ingest.refused_request import UnverifiedRequest
 from ingest.staging import StagedLine
-from ingest.uuid7 import new_uuid7
-from ingest.verify import verify
-from models.reading import ContractViolation, read_event
 
-PATH_PREFIX = "/webhooks/"
+NO_SOURCE = "-"
+"""What stands in the log for a path that names no source; no source can be called so."""
 
 _MOST_DRAINED_BYTES = 4 * 1024 * 1024
 _MOST_DRAINED_SECONDS = 5.0
-_LONGEST_TEXT = 1_000
+_UNAUTHORISED = 401
 
 _logger = getLogger(__name__)
 
 
-class Source:
-    """A configured sender, ready to judge its requests."""
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """
+    Where what came in is kept.
 
-    def __init__(self, name: str, settings: SourceSettings, secrets: tuple[Secret, ...]) -> None:
-        self.name = name
-        self.scheme = settings.signing
-        self.secrets = secrets
-        self.max_body_bytes = settings.max_body_bytes
-        self._networks: tuple[IPv4Network | IPv6Network, ...] = settings.allow_ips
+    Attributes:
+        stage: Started and stopped by whoever made it, as is the next but one.
+        refused: Of requests that did not verify, with their bodies; None keeps none.
+        privacy_key: Of the hashes that take the place of personal data; None drops it.
+    """
 
-    def allows(self, client: tuple[str, int] | None) -> bool:
-        """Whether *client* may post. One without an address (a Unix socket) may only where anyone may."""
-        if not self._networks:
-            return True
-        try:
-            address = ip_address(client[0] if client else "")
-        except ValueError:
-            return False
-        # A socket that listens on both families shows an IPv4 client as ::ffff:a.b.c.d.
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._networks)
+    stage: StageWriter
+    refusals: RefusalLog
+    refused: RefusedStore | None = None
+    privacy_key: bytes | None = None
 
 
 class Receiver:
@@ -65,178 +58,224 @@ class Receiver:
     The webhook endpoint.
 
     Args:
-        sources: By name.
-        writer: Started and stopped by whoever made it.
+        door: Who may come in.
+        keeping: Where it is kept.
+        metrics: Told of every answer.
+        in_flight: Of this process.
         now: The clock, timezone-aware.
-        privacy_key: Of the hashes that take the place of personal data; None drops it.
-        body_seconds: A body that takes longer to arrive is refused.
-        most_bytes_in_flight: Bodies held at one time, over all requests; beyond it, 429.
+        body_seconds: A body that takes longer to arrive is answered 503.
     """
 
     def __init__(
         self,
-        sources: Mapping[str, Source],
-        writer: StageWriter,
+        door: Door,
+        keeping: Keeping,
+        metrics: ReceiverMetrics,
+        in_flight: InFlight,
         now: Callable[[], datetime],
         *,
-        privacy_key: bytes | None = None,
         body_seconds: float = 30.0,
-        most_bytes_in_flight: int = 256 * 1024 * 1024,
     ) -> None:
-        self._sources = sources
-        self._writer = writer
-        self._now = now
-        self._privacy_key = privacy_key
+        self.now = now
+        self._door = door
+        self._keeping = keeping
+        self._metrics = metrics
+        self._in_flight = in_flight
         self._body_seconds = body_seconds
-        self._most_bytes_in_flight = most_bytes_in_flight
-        self._bytes_in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request whose path begins with PATH_PREFIX."""
-        source = self._sources.get(scope["path"].removeprefix(PATH_PREFIX))
-        if source is None:
-            await _answer_refused(send, Refused("unknown_source"))
-            return
-        delivery = _Delivery(source.name)
+        source = self._door.source_at(scope["path"])
+        delivery = Delivery(NO_SOURCE if source is None else source.name)
         try:
-            await self._deliver(delivery, source, scope, receive, send)
-        except Refused as refusal:
-            line = delivery.line(self._now(), refusal.status_code, "refused")
-            self._writer.append_unawaited(replace(line, reason=refusal.reason).encode())
-            await _answer_refused(send, refusal)
-        except NotStaged:
-            await _answer(send, 503, b'{"status":"unavailable"}', (b"retry-after", b"5"))
+            admitted = self._admitted(source, scope)
+            body = await self._read_body(delivery, admitted.max_body_bytes, receive)
+            lines = self._judged(delivery, admitted, scope, body, self.now())
+            await self._append(delivery, lines)
+        except (Refused, NotStaged) as error:
+            await send_answer(send, self._refused(delivery, error))
         except ConnectionAbortedError:
-            _logger.debug("A client of %s left before its body was whole; nothing was staged.", source.name)
+            self._metrics.answered(delivery.source_name, "aborted", None, 0, delivery.seconds(), delivery.body_bytes)
+            _logger.debug("A client of %s left before its body was whole; nothing was staged.", delivery.source_name)
+        else:
+            await send_answer(send, self._accepted(delivery, lines))
         finally:
-            self._bytes_in_flight -= delivery.body_bytes
+            self._in_flight.release(delivery.held_bytes)
 
-    async def _deliver(self, delivery: "_Delivery", source: Source, scope: Scope, receive: Receive, send: Send) -> None:
+    def take(
+        self,
+        scope: Scope,
+        body: bytes,
+        arrived: tuple[float, datetime],
+        respond: Callable[[Answer], None],
+    ) -> None:
+        """
+        Answer a POST that has arrived whole, as `__call__` does, without a task, a future or a wait of its own.
+
+        Args:
+            arrived: When, by the performance counter and by the clock.
+            respond: Called once, at once or when the bytes are durable.
+        """
+        source = self._door.source_at(scope["path"])
+        delivery = Delivery(NO_SOURCE if source is None else source.name, arrived[0])
+        try:
+            admitted = self._admitted(source, scope)
+            delivery.held_bytes = self._in_flight.admit()
+            self._count(delivery, len(body), admitted.max_body_bytes)
+            lines = self._judged(delivery, admitted, scope, body, arrived[1])
+        except (Refused, NotStaged) as error:
+            self._in_flight.release(delivery.held_bytes)
+            respond(self._refused(delivery, error))
+            return
+
+        def told(failure: NotStaged | None) -> None:
+            self._in_flight.release(delivery.held_bytes)
+            if failure is not None:
+                delivery.take_another_id()
+            respond(self._accepted(delivery, lines) if failure is None else self._refused(delivery, failure))
+
+        encoded = lines[0].encode() if len(lines) == 1 else b"".join([line.encode() for line in lines])
+        self._keeping.stage.append_then(encoded, told)
+
+    async def _append(self, delivery: Delivery, lines: list[StagedLine]) -> None:
+        try:
+            await self._keeping.stage.append(b"".join([line.encode() for line in lines]))
+        except NotStaged:
+            delivery.take_another_id()
+            raise
+
+    def _admitted(self, source: Source | None, scope: Scope) -> Source:
+        """What can be said before the body is read."""
+        if source is None:
+            raise Refused("unknown_source")
         if scope["method"] != "POST":
             raise Refused("wrong_method")
-        if not source.allows(scope.get("client")):
+        if source.networks and not source.allows(self._door.client_of(scope)):
             raise Refused("address_not_allowed")
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if source.lacks_token:
+            raise Refused("secret_unreadable")
+        return source
+
+    def _judged(self, delivery: Delivery, source: Source, scope: Scope, body: bytes, now: datetime) -> list[StagedLine]:
         try:
-            async with asyncio.timeout(self._body_seconds):
-                body = await self._read_body(delivery, source.max_body_bytes, receive)
-        except TimeoutError:
-            raise Refused("body_too_slow") from None
-        if any(
-            name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"} for name, value in headers
-        ):
-            raise Refused("unknown_content_encoding")
-        now = self._now()
-        verified = verify(source.scheme, body, headers, source.secrets, now)
-        try:
-            line = _staged(delivery, now, verified.secret_name, body, self._privacy_key)
+            return judged(
+                source,
+                delivery,
+                scope["headers"],
+                body,
+                now,
+                method=scope["method"],
+                url=self._door.url_of(scope) if source.scheme.covers_url else "",
+                privacy_key=self._keeping.privacy_key,
+            )
+        except Refused as refusal:
+            if refusal.status_code == _UNAUTHORISED:
+                if source.has_unreadable_secrets:
+                    # The one that signed this may be among them.
+                    raise Refused("secret_unreadable") from None
+                self._keep_refused(delivery, source, scope, body, now, refusal.reason)
+            raise
         except Exception:
             # The sender did nothing wrong, so it must hear that a retry is worth it.
             _logger.exception("Delivery %s of %s could not be read.", delivery.delivery_id, source.name)
             raise NotStaged("A fault of the receiver; see its log.") from None
-        await self._writer.append(line.encode())
-        await _answer(send, 200, orjson.dumps({"status": line.outcome, "event_id": line.event_id}))
 
-    async def _read_body(self, delivery: "_Delivery", max_body_bytes: int, receive: Receive) -> bytes:
+    async def _read_body(self, delivery: Delivery, most_bytes: int, receive: Receive) -> bytes:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        deadline = loop.call_later(self._body_seconds, _overdue, delivery, task)
+        try:
+            return await self._read_counted(delivery, most_bytes, receive)
+        except asyncio.CancelledError:
+            if delivery.is_overdue and task is not None and not task.uncancel():
+                raise Refused("body_too_slow") from None
+            raise
+        finally:
+            deadline.cancel()
+
+    async def _read_counted(self, delivery: Delivery, most_bytes: int, receive: Receive) -> bytes:
         chunks = []
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionAbortedError
-            chunk: bytes = message.get("body", b"")
-            delivery.body_bytes += len(chunk)
-            self._bytes_in_flight += len(chunk)
-            is_last = not message.get("more_body", False)
-            is_too_large = delivery.body_bytes > max_body_bytes
-            if is_too_large or self._bytes_in_flight > self._most_bytes_in_flight:
-                if not is_last:
-                    # Answering a sender in mid-body may reset the connection, and it would never see the answer.
-                    await _drain(receive)
-                raise Refused("body_too_large" if is_too_large else "too_much_in_flight")
-            chunks.append(chunk)
-            if is_last:
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        is_last = False
+        try:
+            delivery.held_bytes = self._in_flight.admit()
+            while not is_last:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ConnectionAbortedError
+                chunk: bytes = message.get("body", b"")
+                is_last = not message.get("more_body", False)
+                self._count(delivery, len(chunk), most_bytes)
+                chunks.append(chunk)
+        except Refused:
+            if not is_last:
+                # Answering a sender in mid-body may reset the connection, and it would never see the answer.
+                await _drain(receive)
+            raise
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    def _count(self, delivery: Delivery, count: int, most_bytes: int) -> None:
+        delivery.body_bytes += count
+        delivery.held_bytes += count
+        self._in_flight.grow(count)
+        if delivery.body_bytes > most_bytes:
+            raise Refused("body_too_large")
 
-class _Delivery:
-    """What is known of a request so far."""
-
-    __slots__ = ("body_bytes", "delivery_id", "source_name", "started")
-
-    def __init__(self, source_name: str) -> None:
-        self.source_name = source_name
-        self.delivery_id = str(new_uuid7())
-        self.body_bytes = 0
-        self.started = time.perf_counter()
-
-    def line(self, received_at: datetime, status_code: int, outcome: str) -> StagedLine:
-        """The line that stands for it in the stage."""
-        return StagedLine(
-            is_delivery=True,
-            delivery_id=self.delivery_id,
-            source_id=self.source_name,
-            received_at=_rfc3339(received_at),
-            status_code=status_code,
-            outcome=outcome,
-            response_ms=self.milliseconds(),
-            body_bytes=self.body_bytes,
+    def _keep_refused(
+        self, delivery: Delivery, source: Source, scope: Scope, body: bytes, now: datetime, reason: str
+    ) -> None:
+        if self._keeping.refused is None:
+            return
+        self._keeping.refused.keep(
+            UnverifiedRequest(
+                delivery_id=delivery.delivery_id,
+                source_id=source.name,
+                scheme=source.scheme,
+                max_decompressed_bytes=source.max_decompressed_bytes,
+                received_at=now,
+                reason=reason,
+                headers=scope["headers"],
+                body=body,
+                # A token in the path is a secret, and so not written.
+                url=self._door.url_of(scope) if source.scheme.covers_url and not source.needs_token else None,
+            )
         )
 
-    def milliseconds(self) -> float:
-        """Since its first byte."""
-        return round((time.perf_counter() - self.started) * 1000, 3)
-
-
-def _staged(delivery: _Delivery, now: datetime, secret_name: str, body: bytes, privacy_key: bytes | None) -> StagedLine:
-    kept = without_personal_data(body, privacy_key)
-    payload = _as_text(kept)
-    verified = replace(
-        delivery.line(now, 200, "accepted"),
-        secret_name=secret_name,
-        body_sha256=hashlib.sha256(body).hexdigest(),
-        payload=payload,
-        payload_base64=base64.b64encode(kept).decode() if payload is None else None,
-    )
-    try:
-        header = read_event(body)
-    except ContractViolation as violation:
-        return replace(
-            verified,
-            outcome="quarantined",
-            response_ms=delivery.milliseconds(),
-            reason=violation.reason,
-            detail=_legible(violation.detail),
-            event_id=_legible(violation.event_id),
-            event_type=_legible(violation.event_type),
-            schema_version=_legible(violation.schema_version),
+    def _refused(self, delivery: Delivery, error: Refused | NotStaged) -> Answer:
+        reason = error.reason if isinstance(error, Refused) else "not_staged"
+        answer = REFUSED[reason]
+        self._keeping.refusals.record(refused_line(delivery, self.now(), answer.status_code, reason))
+        self._metrics.answered(
+            delivery.source_name,
+            "unavailable" if answer.is_ours else "refused",
+            reason,
+            answer.status_code,
+            delivery.seconds(),
+            delivery.body_bytes,
         )
-    return replace(
-        verified,
-        response_ms=delivery.milliseconds(),
-        event_id=header.event_id,
-        event_type=header.event_type,
-        schema_version=header.schema_version,
-        occurred_at=_rfc3339(header.occurred_at),
-        has_synthetic_id=header.has_synthetic_id,
-    )
+        return answer
+
+    def _accepted(self, delivery: Delivery, lines: list[StagedLine]) -> Answer:
+        first = lines[0]
+        quarantined = 0 if len(lines) == 1 else sum(line.outcome == "quarantined" for line in lines)
+        is_all_quarantined = first.outcome == "quarantined" and quarantined in {0, len(lines)}
+        self._metrics.answered(
+            delivery.source_name,
+            "quarantined" if is_all_quarantined else "accepted",
+            first.reason if is_all_quarantined else None,
+            200,
+            delivery.seconds(),
+            delivery.body_bytes,
+            events=len(lines),
+            secret=first.secret_name,
+            quarantined_events=0 if is_all_quarantined else quarantined,
+        )
+        return accepted(lines)
 
 
-def _as_text(body: bytes) -> str | None:
-    if b"\0" in body:
-        return None
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _legible(text: str | None) -> str | None:
-    # A warehouse's text cannot hold NUL, and nobody reads a megabyte of event type.
-    return None if text is None else text[:_LONGEST_TEXT].replace("\0", "\ufffd")
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+def _overdue(delivery: Delivery, task: asyncio.Task[object] | None) -> None:
+    delivery.is_overdue = True
+    if task is not None:
+        task.cancel()
 
 
 async def _drain(receive: Receive) -> None:
@@ -250,23 +289,3 @@ async def _drain(receive: Receive) -> None:
                 drained += len(message.get("body", b""))
     except TimeoutError:
         return
-
-
-async def _answer_refused(send: Send, refusal: Refused) -> None:
-    extra = {405: ((b"allow", b"POST"),), 429: ((b"retry-after", b"1"),)}.get(refusal.status_code, ())
-    await _answer(send, refusal.status_code, b'{"status":"refused"}', *extra)
-
-
-async def _answer(send: Send, status_code: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status_code,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                *headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

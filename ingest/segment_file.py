@@ -77,11 +77,12 @@ class SegmentFile:
         finally:
             os.close(self._descriptor)
 
-    def discard(self) -> None:
+    def discard(self) -> bool:
         """
-        Give up after a failure: keep what is durable as a closed segment, remove the rest.
+        Give up after a failure: keep what is durable as a closed segment, remove the rest; say whether that is done.
 
-        Where the disk refuses even that, the file stays open and unlocked, and recovery cuts its torn tail.
+        Where the disk refuses even that, the file stays open and unlocked, and recovery cuts its torn tail; whole lines
+        of the rest stay.
         """
         try:
             os.ftruncate(self._descriptor, self.size)
@@ -93,6 +94,9 @@ class SegmentFile:
             sync_directory(self.path.parent)
         except OSError as error:
             _logger.warning("Segment %s could not be closed (%s); recovery will close it.", self.path, error)
+            return False
+        else:
+            return True
         finally:
             os.close(self._descriptor)
 

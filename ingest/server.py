@@ -3,6 +3,7 @@
 import os
 import signal
 import ssl
+from logging import getLogger
 from pathlib import Path
 from socket import socket
 from types import FrameType
@@ -11,10 +12,15 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from ingest.app import CONFIG_VARIABLE
-from ingest.secrets import resolve_privacy_key, resolve_secrets
+from ingest.fast_lane import FastLaneProtocol
+from ingest.secrets import resolve_privacy_key, resolve_source_secrets
 from ingest.settings import load_settings
+from ingest.warnings import warnings_of
+from ingest.worker_metrics import shared_between_workers
 
 _DRAIN_SECONDS = 30
+
+_logger = getLogger(__name__)
 
 
 def serve(
@@ -43,7 +49,9 @@ def serve(
         SettingsError: The configuration or a secret cannot be used; nothing was started.
     """
     settings = load_settings(config, os.environ)
-    resolve_secrets(settings, os.environ)
+    resolve_source_secrets(settings, os.environ)
+    for warning in warnings_of(settings):
+        _logger.warning(warning)
     resolve_privacy_key(settings, os.environ)
     os.environ[CONFIG_VARIABLE] = str(config.absolute())
     server = uvicorn.Config(
@@ -55,7 +63,9 @@ def serve(
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        http=FastLaneProtocol,
         lifespan="on",
+        proxy_headers=False,
         log_level=log_level,
         access_log=False,
         server_header=False,
@@ -63,10 +73,12 @@ def serve(
     )
     bound = listener or server.bind_socket()
     if workers > 1:
-        Multiprocess(server, sockets=[bound]).run()
+        with shared_between_workers():
+            Multiprocess(server, sockets=[bound]).run()
         return
     # uvicorn raises the signal again once it has drained; a drained receiver has done what it was asked.
     signal.signal(signal.SIGTERM, _exit_done)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the receiver listens for it
     try:
         uvicorn.Server(server).run(sockets=[bound])
     except KeyboardInterrupt:

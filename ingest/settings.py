@@ -1,126 +1,63 @@
 """The configuration, `hookmart.toml`: read once, at start, and refused in a full sentence that says what to do."""
 
-import os
-import re
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 import orjson
 from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from ingest.errors import SettingsError
-from ingest.sources import PRESETS, Scheme
-from models.currencies import CURRENCY_EXPONENTS
+from ingest.setting_types import CurrencyCode, LocalPath, Network, Origin, SecretReference, Section, TimeZone
+from ingest.source_settings import SourceSettings
 
-_SECTIONS = ("program", "stage", "warehouse", "privacy", "sources")
+_TABLES = ("program", "receiver", "stage", "warehouse", "privacy")
+_SECTIONS = (*_TABLES, "sources")
 _ENVIRONMENT_PREFIX = "HOOKMART_"
 
 
-def _local_path(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str | Path):
-        raise ValueError("it is not text; give a path in quotes")  # noqa: TRY004 - pydantic lets a TypeError through
-    text = str(value).removeprefix("file://")
-    if "://" in text:
-        kind = text.partition("://")[0]
-        raise ValueError(f"{kind}:// is not supported yet; give a local directory, such as var/stage")
-    if not text:
-        raise ValueError("it is empty; give a path, or leave the setting out")
-    # Normalised without following symlinks: the operator may swap one while we run.
-    directory: Path = (info.context or {})["directory"]
-    return Path(os.path.normpath(directory / Path(text).expanduser()))
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, LookupError):
-        raise ValueError(f"{name!r} is not an IANA time zone; give one such as UTC or Europe/Malta") from None
-    return name
-
-
-def _currency(code: str) -> str:
-    if code.upper() not in CURRENCY_EXPONENTS:
-        raise ValueError(f"{code!r} is not a known currency; give an ISO 4217 code such as EUR")
-    return code.upper()
-
-
-def _network(value: object) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(str(value))
-    except ValueError as error:
-        raise ValueError(f"{error}; give a network such as 192.0.2.0/24, or one address") from None
-
-
-def _scheme(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if value not in PRESETS:
-        raise ValueError(f"{value!r} is not a known scheme; give one of {', '.join(PRESETS)}, or a table")
-    return PRESETS[value]
-
-
-def _secret_reference(value: str) -> str:
-    if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", value, re.DOTALL):
-        # Never repeated here: it may be the secret itself.
-        raise ValueError(
-            "a secret does not belong into the configuration; put it into .env or a file, rotate it if it stood here,"
-            " and write env:NAME or file:PATH instead"
-        )
-    return value
-
-
-LocalPath = Annotated[Path, BeforeValidator(_local_path)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class ProgramSettings(_Section):
+class ProgramSettings(Section):
     """The affiliate program, as its reports see it."""
 
-    reporting_timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    reporting_currency: Annotated[str, AfterValidator(_currency)] = "EUR"
+    reporting_timezone: TimeZone = "UTC"
+    reporting_currency: CurrencyCode = "EUR"
 
 
-class StageSettings(_Section):
+class StageSettings(Section):
     """
     Where deliveries wait for the loader.
 
     Attributes:
         directory: Of the open and closed segments; `url` in the file.
         archive: Of the loaded ones, by day.
+        refused: Of the requests that were not proven genuine; beyond what is allowed below, the oldest go.
+        refused_max_bytes: On disk.
+        refused_max_count: Requests.
+        refused_max_age_days: Older ones go.
         segment_max_age_seconds: After its first line a segment closes, so a delivery waits no longer for the loader.
     """
 
     directory: LocalPath = Field(default=Path("var/stage"), alias="url")
     archive: LocalPath = Field(default_factory=lambda data: data["directory"].with_name("archive"))
+    refused: LocalPath = Field(default_factory=lambda data: data["directory"].with_name("refused"))
+    refused_max_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    refused_max_count: int = Field(default=100_000, ge=1)
+    refused_max_age_days: float = Field(default=30.0, gt=0, le=3650)
     segment_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=1024**3)
     segment_max_age_seconds: float = Field(default=1.0, ge=0.01, le=3600)
 
     @model_validator(mode="after")
-    def _archive_is_apart(self) -> Self:
+    def _directories_are_apart(self) -> Self:
         if self.archive == self.directory:
             raise ValueError("`archive` must not be the stage itself; give another directory")
+        if self.refused in {self.directory, self.archive}:
+            raise ValueError("`refused` must be neither the stage nor the archive; give another directory")
         return self
 
 
-class WarehouseSettings(_Section):
+class WarehouseSettings(Section):
     """
     Where events are loaded, and where their marts are published.
 
@@ -134,10 +71,32 @@ class WarehouseSettings(_Section):
     state: LocalPath = Field(default_factory=lambda data: data["database"].with_name("state"))
 
 
-SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+class ReceiverSettings(Section):
+    """
+    How the receiver meets the network.
+
+    Attributes:
+        trusted_proxies: Whose word on the client's address, and on scheme and host of the URL, is believed.
+        public_url: Scheme and host by which senders know the receiver, where a signature covers the URL.
+        body_seconds: A body that takes longer to arrive is answered 503.
+        in_flight_high_bytes: Of bodies held at one time, in one process: from here on requests are turned away,
+        in_flight_low_bytes: until so much is left.
+    """
+
+    trusted_proxies: tuple[Network, ...] = ()
+    public_url: Origin | None = None
+    body_seconds: float = Field(default=30.0, ge=0.1, le=600)
+    in_flight_high_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    in_flight_low_bytes: int = Field(default_factory=lambda data: data.get("in_flight_high_bytes", 2) // 2, ge=0)
+
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> Self:
+        if self.in_flight_low_bytes > self.in_flight_high_bytes:
+            raise ValueError("`in_flight_low_bytes` must not be above `in_flight_high_bytes`; lower it")
+        return self
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """
     What becomes of personal data before anything is written.
 
@@ -148,37 +107,10 @@ class PrivacySettings(_Section):
     key: SecretReference | None = None
 
 
-class SourceSettings(_Section):
-    """
-    One sender.
-
-    Attributes:
-        scheme: A preset's name or a table in the file; `header` beside it takes the place of the scheme's own.
-        secrets: References, newest first: `env:NAME` or `file:PATH`. `ingest.secrets` reads them.
-        allow_ips: Networks that may post; empty: any.
-    """
-
-    scheme: Annotated[Scheme, BeforeValidator(_scheme)]
-    header: str | None = None
-    secrets: tuple[SecretReference, ...] = Field(min_length=1)
-    allow_ips: tuple[Network, ...] = ()
-    max_body_bytes: int = Field(default=1_048_576, ge=1, le=16 * 1024 * 1024)
-
-    @property
-    def signing(self) -> Scheme:
-        """The scheme with this source's own header."""
-        return self.scheme if self.header is None else Scheme(**{**self.scheme.model_dump(), "header": self.header})
-
-    @model_validator(mode="after")
-    def _header_is_a_name(self) -> Self:
-        _ = self.signing
-        return self
-
-
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
-class Settings(_Section):
+class Settings(Section):
     """
     All of it, checked.
 
@@ -188,6 +120,7 @@ class Settings(_Section):
 
     path: Path
     program: ProgramSettings
+    receiver: ReceiverSettings
     stage: StageSettings
     warehouse: WarehouseSettings
     privacy: PrivacySettings
@@ -221,7 +154,7 @@ def load_settings(path: Path, environ: Mapping[str, str], *, is_required: bool =
         _put(document, keys, value)
     try:
         return Settings.model_validate(
-            {"program": {}, "stage": {}, "warehouse": {}, "privacy": {}, **document, "path": path},
+            {**{name: {} for name in _TABLES}, **document, "path": path},
             context={"directory": path.parent},
         )
     except ValidationError as error:
@@ -285,8 +218,6 @@ def _sentence(path: Path, error: ValidationError) -> str:
             return f'In {path}, `{where}` can only be "duckdb" for now; correct it.'
         case "model_type" | "dict_type":
             return f"In {path}, `{where}` must be a table, opened by [{where}]; correct it."
-        case "too_short" if where.endswith(".secrets"):
-            return f"In {path}, `{where}` is empty; name at least one secret as env:NAME or file:PATH."
         case "value_error":
             return f"In {path}, `{where}` cannot be used: {first['msg'].removeprefix('Value error, ')}."
     return f"In {path}, `{where}` cannot be used: {first['msg'][0].lower() + first['msg'][1:]}; correct it."

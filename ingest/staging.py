@@ -7,22 +7,25 @@ v7 in hex and the writer's process id, so names sort by age. A `<batch_id>.new` 
 locked yet.
 
 A line stands for one event; the first line of a request stands for the delivery as well. A refused request left no
-event: its line has a null `event_id`. Writing is the part of `ingest.group_commit` and `ingest.segment_file`.
+event: its line has a null `event_id`. Writing is the part of `ingest.group_commit` and `ingest.segment_file`; commands
+publish whole segments here. What cannot be read is kept as `<batch_id>.unreadable`.
 """
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from logging import getLogger
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 from uuid import UUID
 
 import orjson
 
+from ingest.damage import Survey, is_whole, survey
 from ingest.uuid7 import new_uuid7, time_of
 
 SEGMENT_COLUMNS: dict[str, str] = {
@@ -45,15 +48,21 @@ SEGMENT_COLUMNS: dict[str, str] = {
     "body_sha256": "VARCHAR",
     "payload": "VARCHAR",
     "payload_base64": "VARCHAR",
+    "position": "INTEGER",
+    "is_replay": "BOOLEAN",
 }
 """Every field of a line and its DuckDB type, as `read_json(columns = ...)` takes them."""
 
 NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
 
+_ASIDE = ".writing"
+"""A file that is not whole yet; nobody but its writer looks at it."""
+
 _logger = getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Neither frozen nor slotted: one is made and encoded for every request, and each of the two would add a third to that.
+@dataclass(kw_only=True)
 class StagedLine:
     """
     One line of a segment: an event, a delivery, or both.
@@ -69,6 +78,8 @@ class StagedLine:
         body_sha256: In hex, over the body as sent.
         payload: The body as sent, as text; null where it is not UTF-8 or holds NUL, and for refused requests.
         payload_base64: The body as sent, where `payload` cannot hold it.
+        position: The event's place in its delivery, from 0; with `delivery_id` it names the event for good.
+        is_replay: True on a line that gives an event out of quarantine once more, under its own delivery and position.
     """
 
     is_delivery: bool
@@ -90,6 +101,8 @@ class StagedLine:
     body_sha256: str | None = None
     payload: str | None = None
     payload_base64: str | None = None
+    position: int = 0
+    is_replay: bool = False
 
     def encode(self) -> bytes:
         """The line as it stands in a segment, newline included."""
@@ -119,7 +132,7 @@ class Segment:
         """Its whole lines, in order. For looking at; the loader reads segments with DuckDB."""
         with self.path.open("rb") as file:
             for line in file:
-                if _is_whole(line):
+                if is_whole(line):
                     yield StagedLine.decode(line)
 
 
@@ -141,12 +154,31 @@ class Stage:
         """Segments that a running receiver is still writing and that hold something: they will close by themselves."""
         return [segment for segment in self._segments(OPEN) if segment.size and _is_held(segment.path)]
 
+    def publish(self, lines: Iterable[StagedLine]) -> Segment | None:
+        """
+        Stage *lines* as one closed segment, for commands; the stage is made where it is missing.
+
+        Durable when it returns, all of it or none; None where there are no lines. Killed before, it leaves at most a
+        file that nobody takes for a segment.
+        """
+        encoded = (line.encode() for line in lines)
+        first = next(encoded, None)
+        if first is None:
+            return None
+        make_directory(self.root)
+        batch_id = new_batch_id()
+        path = self.root / f"{batch_id}{CLOSED}"
+        size = _write_whole(path, chain([first], encoded))
+        return Segment(batch_id, path, size)
+
     def recover(self) -> list[Segment]:
         """
         Close the segments that a receiver left behind when it died, and say which.
 
-        What a torn last line held was never acknowledged: it is cut off. A segment left empty goes. One that the disk
-        does not let us close is logged and left for the next time, so that it does not keep others from loading.
+        What a torn last line held was never acknowledged: it is cut off. Every other whole line stays. What cannot be
+        read between or behind them may have been acknowledged: it is kept aside, with a warning. A segment left empty
+        goes. One that the disk does not let us close is logged and left for the next time, so that it does not keep
+        others from loading. Killed at any point, the next recovery does the same.
         """
         recovered = []
         for segment in self._segments(NEW) + self._segments(OPEN):
@@ -185,7 +217,9 @@ class Stage:
 
     def set_aside(self, segment: Segment) -> Path:
         """Keep a closed segment that cannot be read out of the loader's way, as `<batch_id>.unreadable`; say where."""
-        aside = segment.path.with_suffix(UNREADABLE)
+        aside, number = segment.path.with_suffix(UNREADABLE), 2
+        while aside.exists():  # bytes that its recovery kept, or a copy of it set aside before
+            aside, number = self.root / f"{segment.batch_id}.{number}{UNREADABLE}", number + 1
         segment.path.rename(aside)
         sync_directory(self.root)
         return aside
@@ -204,18 +238,33 @@ class Stage:
         with _locked(segment.path) as descriptor:
             if descriptor is None:
                 return []
-            size = _cut_torn_tail(descriptor)
-            if size != segment.size:
-                _logger.warning("Segment %s: cut %d bytes never acknowledged.", segment.path, segment.size - size)
-            if not size:
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                parts = survey(file)
+                if parts.unreadable:
+                    return self._close_damaged(segment, file, parts)
+            if parts.end != segment.size:
+                _logger.warning("Segment %s: cut %d bytes never acknowledged.", segment.path, segment.size - parts.end)
+            if not parts.end:
                 segment.path.unlink()
                 sync_directory(self.root)
                 return []
+            os.ftruncate(descriptor, parts.end)
             os.fsync(descriptor)
             closed = segment.path.with_suffix(CLOSED)
             segment.path.rename(closed)
             sync_directory(self.root)
-            return [Segment(segment.batch_id, closed, size)]
+            return [Segment(segment.batch_id, closed, parts.end)]
+
+    def _close_damaged(self, segment: Segment, file: BinaryIO, parts: Survey) -> list[Segment]:
+        # The damaged file goes last: until then another try finds all of it, and does the same once more.
+        aside = segment.path.with_suffix(UNREADABLE)
+        lost = _write_whole(aside, _stretches(file, parts.unreadable))
+        _logger.warning("Segment %s: %d bytes cannot be read; they are kept in %s.", segment.path, lost, aside)
+        closed = segment.path.with_suffix(CLOSED)
+        size = _write_whole(closed, _stretches(file, parts.whole)) if parts.whole else 0
+        segment.path.unlink()
+        sync_directory(self.root)
+        return [Segment(segment.batch_id, closed, size)] if size else []
 
 
 def new_batch_id() -> str:
@@ -285,25 +334,27 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _cut_torn_tail(descriptor: int) -> int:
-    """Cut what follows the last whole line; return the size that is left."""
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        whole = 0
-        for line in file:
-            if not _is_whole(line):
-                break
-            whole += len(line)
-    os.ftruncate(descriptor, whole)
-    return whole
+def _stretches(file: BinaryIO, stretches: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    for begin, end in stretches:
+        file.seek(begin)
+        yield file.read(end - begin)
 
 
-def _is_whole(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return False
+def _write_whole(path: Path, pieces: Iterable[bytes]) -> int:
+    """Make *path* of *pieces*, durable and whole or not there at all; return its size in bytes."""
+    aside = path.with_suffix(_ASIDE)
     try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
-        return False
+        with aside.open("wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        aside.rename(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+    return size
 
 
 def _copy_whole(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ Closed segments to one load batch: what is new as typed Arrow tables, and a coun
 Everything here is DuckDB over the segment files; no line becomes a Python object.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,12 +15,7 @@ from ingest.staging import SEGMENT_COLUMNS, Segment
 from models.columns import EVENT_COLUMNS, Kind
 from models.event_types import EVENT_TYPES
 from pipelines.extraction import ARROW_TYPES, structure, typed, unreadable
-
-KnownEvents = Callable[[pa.Table], pa.Table]
-"""From (source_id, event_id) to the rows of them the warehouse holds already, with their body_sha256."""
-
-KEYS_SCHEMA = pa.schema([("source_id", pa.string()), ("event_id", pa.string())])
-KNOWN_SCHEMA = pa.schema([*KEYS_SCHEMA, ("body_sha256", pa.string())])
+from pipelines.fates import QUARANTINED_SCHEMA, KnownEvents, compare_arrivals, decide_fates
 
 # A line longer than DuckDB's own limit is an error there; no line is longer than its segment.
 _LEAST_LINE_LIMIT = 16 * 1024 * 1024
@@ -71,7 +66,7 @@ def empty_tables() -> dict[str, pa.Table]:
     """Every raw table with its columns and no rows, so that a new warehouse has them before the first event."""
     return {
         name: arrow.slice(0, 0)
-        for name, arrow in _tables_of(_reader(), [], 0, datetime.now(UTC), _none_known)[0].items()
+        for name, arrow in _tables_of(_reader(), [], 0, datetime.now(UTC), KnownEvents())[0].items()
     }
 
 
@@ -82,8 +77,8 @@ def read_batch(segments: Sequence[Segment], load_seq: int, loaded_at: datetime, 
     Args:
         segments: Closed; none loaded before.
         load_seq: Written on every row; larger than that of any load before.
-        loaded_at: Aware UTC; for the ledger of loads alone.
-        known: What the warehouse holds of the events at hand.
+        loaded_at: Aware UTC; for the ledger of loads, and for what is replayed.
+        known: What the warehouse holds of the lines at hand.
     """
     reader = _reader()
     poisoned = list(_poisoned(reader, segments))
@@ -97,10 +92,6 @@ def _reader() -> duckdb.DuckDBPyConnection:
     reader = duckdb.connect()
     reader.execute("set TimeZone = 'UTC'")
     return reader
-
-
-def _none_known(_keys: pa.Table) -> pa.Table:
-    return KNOWN_SCHEMA.empty_table()
 
 
 def _poisoned(reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> Iterator[tuple[Segment, str]]:
@@ -144,7 +135,12 @@ def _staged(segments: Sequence[Segment]) -> str:
     paths = ", ".join("'" + str(segment.path).replace("'", "''") + "'" for segment in segments)
     limit = max(_LEAST_LINE_LIMIT, *(segment.size + 1 for segment in segments))
     return f"""
-        select * exclude (filename), parse_filename(filename, true) as batch_id
+        select
+            * exclude (filename) replace (
+                -- Segments of before there were several events in a delivery, or replays, do not say.
+                coalesce(position, 0) as position, coalesce(is_replay, false) as is_replay
+            ),
+            parse_filename(filename, true) as batch_id
         from read_json(
             [{paths}], format = 'newline_delimited', columns = {{{columns}}}, filename = true,
             maximum_object_size = {limit}
@@ -159,7 +155,8 @@ def _tables_of(
     loaded_at: datetime,
     known: KnownEvents,
 ) -> tuple[dict[str, pa.Table], Counts]:
-    reader.execute(f"""
+    reader.execute(
+        f"""
         create or replace temp table lines as
         select
             row_number() over () as line_number,
@@ -167,66 +164,25 @@ def _tables_of(
                 cast(received_at as timestamptz) at time zone 'UTC' as received_at,
                 cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at
             ),
-            cast({load_seq} as bigint) as load_seq
+            cast({load_seq} as bigint) as load_seq,
+            cast($loaded_at as timestamp) as loaded_at
         from ({_staged(segments)}) as staged
-    """)
-    _classify(reader, known)
+        """,
+        {"loaded_at": loaded_at.replace(tzinfo=None)},
+    )
+    compare_arrivals(reader, known)
     event_tables = {name: _event_table(reader, name) for name in EVENT_COLUMNS}
+    decide_fates(reader, known)
     tables = {
         **event_tables,
-        "quarantined_events": reader.sql(_QUARANTINED).to_arrow_table(),
+        "quarantined_events": _quarantined_table(reader),
+        "replayed_events": reader.sql("from replays").to_arrow_table(),
         "event_conflicts": reader.sql(_CONFLICTS).to_arrow_table(),
         "deliveries": reader.sql(_DELIVERIES).to_arrow_table(),
-        "loads": reader.sql(_LOADS, params={"loaded_at": loaded_at.replace(tzinfo=None)}).to_arrow_table(),
+        "loads": reader.sql(_LOADS).to_arrow_table(),
     }
     totals = tables["loads"].select(list(Counts.__slots__)).to_pylist()
     return tables, sum((Counts(**row) for row in totals), Counts())
-
-
-def _classify(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
-    """Give every line its fate: loaded, duplicate, conflicting, quarantined or refused."""
-    keys = reader.sql("select distinct source_id, event_id from lines where outcome = 'accepted'").to_arrow_table()
-    reader.register("known_events", known(keys.cast(KEYS_SCHEMA)) if keys.num_rows else KNOWN_SCHEMA.empty_table())
-    reader.execute("""
-        create or replace temp table arrivals as
-        with
-
-        ordered as (
-
-            select
-                line_number,
-                source_id,
-                event_id,
-                body_sha256,
-                row_number() over (arriving) as arrival,
-                first_value(body_sha256) over (arriving) as first_body_sha256
-            from lines
-            where outcome = 'accepted'
-            window arriving as (partition by source_id, event_id order by received_at, delivery_id, line_number)
-
-        )
-
-        select
-            ordered.line_number,
-            coalesce(known_events.body_sha256, ordered.first_body_sha256) as kept_body_sha256,
-            case
-                when known_events.event_id is null and ordered.arrival = 1 then 'loaded'
-                when ordered.body_sha256 = coalesce(known_events.body_sha256, ordered.first_body_sha256)
-                    then 'duplicate'
-                else 'conflicting'
-            end as fate
-        from ordered
-        left join known_events using (source_id, event_id)
-    """)
-    types = ", ".join(f"'{name}'" for name in EVENT_TYPES)
-    # A receiver that is newer than this loader may know types that have no table here yet.
-    reader.execute(f"""
-        create or replace temp table misfits as
-        select line_number, 'type' as detail
-        from lines
-        join arrivals using (line_number)
-        where arrivals.fate = 'loaded' and coalesce(lines.event_type, '') not in ({types})
-    """)
 
 
 def _event_table(reader: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
@@ -297,6 +253,10 @@ def _event_table(reader: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
     return arrow.cast(schema)
 
 
+def _quarantined_table(reader: duckdb.DuckDBPyConnection) -> pa.Table:
+    return reader.sql(_QUARANTINED).to_arrow_table().select(QUARANTINED_SCHEMA.names).cast(QUARANTINED_SCHEMA)
+
+
 _FRAME: dict[str, pa.DataType] = {
     **dict.fromkeys(
         ("source_id", "event_id", "event_type", "schema_version", "payload", "body_sha256", "delivery_id", "batch_id"),
@@ -309,36 +269,52 @@ _FRAME: dict[str, pa.DataType] = {
     "has_synthetic_id": ARROW_TYPES[Kind.BOOLEAN],
 }
 
-_FATES = """
-    select
-        lines.*,
-        case
-            when misfits.line_number is not null then 'quarantined'
-            else coalesce(arrivals.fate, lines.outcome)
-        end as fate,
-        arrivals.kept_body_sha256,
-        case when misfits.line_number is not null then 'contract' else lines.reason end as fate_reason,
-        coalesce(misfits.detail, lines.detail) as fate_detail
-    from lines
-    left join arrivals using (line_number)
-    left join misfits using (line_number)
+# A row that the warehouse holds open comes once more, whole, when its replay has loaded.
+_QUARANTINED = """
+    with
+
+    replayed as (
+
+        select delivery_id, position, replayed_at from replays
+        union all
+        select delivery_id, position, replayed_at from known_replays
+
+    ),
+
+    arrived as (
+
+        select
+            delivery_id, cast(position as bigint) as position, source_id, event_id, event_type, schema_version,
+            fate_reason as reason, fate_detail as detail, payload, payload_base64, received_at, body_sha256, batch_id,
+            load_seq
+        from lines
+        join fates using (line_number)
+        where fate = 'quarantined'
+
+    ),
+
+    held as (
+
+        select held_quarantine.* exclude (replayed_at)
+        from held_quarantine
+        semi join replayed using (delivery_id, position)
+        where held_quarantine.replayed_at is null
+
+    )
+
+    select *
+    from (from arrived union all by name from held)
+    left join replayed using (delivery_id, position)
 """
 
-_QUARANTINED = f"""
-    select
-        delivery_id, source_id, event_id, event_type, schema_version, fate_reason as reason, fate_detail as detail,
-        payload, payload_base64, received_at, body_sha256, batch_id, load_seq
-    from ({_FATES})
-    where fate = 'quarantined'
-"""
-
-_CONFLICTS = f"""
+_CONFLICTS = """
     select distinct on (source_id, event_id, body_sha256)
         source_id, event_id, event_type, occurred_at, kept_body_sha256, body_sha256, payload, received_at, delivery_id,
         batch_id, load_seq
-    from ({_FATES})
+    from lines
+    join fates using (line_number)
     where fate = 'conflicting'
-    order by source_id, event_id, body_sha256, received_at, delivery_id
+    order by source_id, event_id, body_sha256, received_at, delivery_id, position
 """
 
 _DELIVERIES = """
@@ -349,13 +325,13 @@ _DELIVERIES = """
     where is_delivery
 """
 
-_LOADS = f"""
+_LOADS = """
     select
         batch_id,
         source_id,
         cast(received_at as date) as received_date,
         load_seq,
-        cast($loaded_at as timestamp) as loaded_at,
+        loaded_at,
         max(received_at) as last_received_at,
         count(*) as received,
         count(*) filter (fate = 'loaded') as loaded,
@@ -363,6 +339,7 @@ _LOADS = f"""
         count(*) filter (fate = 'conflicting') as conflicting,
         count(*) filter (fate = 'quarantined') as quarantined,
         count(*) filter (fate = 'refused') as refused
-    from ({_FATES})
+    from lines
+    join fates using (line_number)
     group by all
 """

@@ -34,7 +34,8 @@ RAW_TABLES: dict[str, RawTable] = {
     for table in (
         # Two senders may use the same id: without source_id the merge would fold them into one row.
         *(RawTable(name, ("source_id", "event_id"), first_by="received_at") for name in EVENT_COLUMNS),
-        RawTable("quarantined_events", ("delivery_id",)),
+        RawTable("quarantined_events", ("delivery_id", "position")),
+        RawTable("replayed_events", ("delivery_id", "position")),
         RawTable("event_conflicts", ("source_id", "event_id", "body_sha256"), first_by="received_at"),
         RawTable("deliveries", ("delivery_id",)),
         RawTable("loads", ("batch_id", "source_id", "received_date")),

@@ -12,12 +12,17 @@ import pyarrow as pa
 from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
-from pipelines.batches import KNOWN_SCHEMA, Counts
+from pipelines.batches import Counts
 from pipelines.errors import WarehouseLockedError
+from pipelines.fates import KNOWN_SCHEMA, QUARANTINED_SCHEMA, REPLAYED_SCHEMA, KnownEvents
 from pipelines.raw_tables import DATASET, RAW_TABLES
 
 LOCK_PATIENCE = 60.0
 """Seconds to wait for another program to let go of the warehouse file."""
+
+
+# dlt adds a column that belongs to a key as "not null", which no table with rows in it takes.
+_ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Warehouse:
         self.database.parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect()
         try:
-            yield WarehouseSession(connection)
+            session = WarehouseSession(connection)
+            session.upgrade()
+            yield session
         finally:
             connection.close()
 
@@ -82,6 +89,15 @@ class WarehouseSession:
         # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
         return dlt.destinations.duckdb(self.connection, supports_transactions=True)
 
+    def upgrade(self) -> None:
+        """Give the tables of a warehouse that an earlier version made the columns that they lack."""
+        for dataset, table in self.connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_schema in (?, ?)",
+            [DATASET, f"{DATASET}_staging"],
+        ).fetchall():
+            for column, definition in _ADDED_COLUMNS.get(table, {}).items():
+                self.connection.execute(f"alter table {dataset}.{table} add column if not exists {column} {definition}")
+
     def missing_tables(self) -> set[str]:
         """Return the names of the raw tables that do not exist yet."""
         found = self.connection.execute(
@@ -91,42 +107,31 @@ class WarehouseSession:
 
     def last_load_seq(self) -> int:
         """Return the place of the newest load, 0 before the first."""
-        if self.missing_tables():
+        if "loads" in self.missing_tables():
             return 0
         row = self.connection.execute(f"select coalesce(max(load_seq), 0) from {DATASET}.loads").fetchone()
         return int(row[0]) if row else 0
 
     def loaded_batches(self, batch_ids: Sequence[str]) -> set[str]:
         """Return those of *batch_ids* whose load has committed."""
-        if self.missing_tables():
+        if "loads" in self.missing_tables():
             return set()
         found = self.connection.execute(
             f"select distinct batch_id from {DATASET}.loads where batch_id in (select unnest(?))", [list(batch_ids)]
         ).fetchall()
         return {batch_id for (batch_id,) in found}
 
-    def known_events(self, keys: pa.Table) -> pa.Table:
-        """Return (source_id, event_id, body_sha256) of those of *keys* (source_id, event_id) that `raw` holds."""
-        if self.missing_tables():
-            return KNOWN_SCHEMA.empty_table()
-        self.connection.register("arriving_keys", keys)
-        try:
-            # An id is unique within a source whatever its type, so every table is asked.
-            held = " union all ".join(
-                f"select source_id, event_id, body_sha256 from {DATASET}.{table} semi join arriving_keys "
-                "using (source_id, event_id)"
-                for table in EVENT_COLUMNS
-            )
-            return self.connection.sql(held).to_arrow_table().cast(KNOWN_SCHEMA)
-        finally:
-            self.connection.unregister("arriving_keys")
+    @property
+    def known_events(self) -> KnownEvents:
+        """What `raw` holds of the lines of a load."""
+        return HeldEvents(self.connection, is_empty=bool(self.missing_tables()))
 
     def ledger_by_source(self) -> dict[str, tuple[Counts, str]]:
         """Return what the ledger of loads says became of all lines, and when the newest came, by source."""
-        if self.missing_tables():
+        if "loads" in self.missing_tables():
             return {}
         rows = self.connection.execute(
-            f"select source_id, strftime(max(last_received_at), '%Y-%m-%dT%H:%M:%S.%fZ'), "
+            f"select source_id, {_iso('max(last_received_at)')}, "
             f"{', '.join(f'sum({name})' for name in Counts.__slots__)} from {DATASET}.loads "
             "group by source_id order by source_id"
         ).fetchall()
@@ -134,11 +139,9 @@ class WarehouseSession:
 
     def last_loaded_at(self) -> str | None:
         """Return when the newest load was read, ISO 8601 in UTC; None before the first."""
-        if self.missing_tables():
+        if "loads" in self.missing_tables():
             return None
-        row = self.connection.execute(
-            f"select strftime(max(loaded_at), '%Y-%m-%dT%H:%M:%S.%fZ') from {DATASET}.loads"
-        ).fetchone()
+        row = self.connection.execute(f"select {_iso('max(loaded_at)')} from {DATASET}.loads").fetchone()
         return row[0] if row else None
 
     def rows_by_source(self) -> dict[str, dict[str, int]]:
@@ -158,6 +161,28 @@ class WarehouseSession:
                 found.setdefault(source, {"events": 0, "quarantined": 0, "refused": 0})[name] = int(count)
         return found
 
+    def open_by_source(self) -> dict[str, int]:
+        """Return how many quarantined events have not been replayed, by source; none where there are none."""
+        if self.missing_tables():
+            return {}
+        rows = self.connection.execute(
+            f"select source_id, count(*) from {DATASET}.quarantined_events where replayed_at is null group by source_id"
+        ).fetchall()
+        return {source: int(count) for source, count in rows}
+
+    def secrets_by_source(self) -> dict[str, dict[str, str]]:
+        """Return when the newest delivery that each secret verified was received, by source and secret; sorted."""
+        if self.missing_tables():
+            return {}
+        rows = self.connection.execute(
+            f"select source_id, secret_name, {_iso('max(received_at)')} from {DATASET}.deliveries "
+            "where secret_name is not null and outcome in ('accepted', 'quarantined') group by all order by all"
+        ).fetchall()
+        found: dict[str, dict[str, str]] = {}
+        for source, secret, last in rows:
+            found.setdefault(source, {})[secret] = last
+        return found
+
     def last_build(self) -> "RecordedBuild | None":
         """Return the newest complete build of the marts, None before the first."""
         if not self._has_builds():
@@ -174,6 +199,46 @@ class WarehouseSession:
             "select count(*) from information_schema.tables where table_schema || '.' || table_name = ?", [_BUILDS]
         ).fetchone()
         return bool(row and row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvents(KnownEvents):
+    """What the open warehouse holds of the lines of a load."""
+
+    connection: duckdb.DuckDBPyConnection
+    is_empty: bool
+
+    def accepted(self, keys: pa.Table) -> pa.Table:
+        """Return those of *keys* that are in an event table."""
+        # An id is unique within a source whatever its type, so every table is asked.
+        return self._held(tuple(EVENT_COLUMNS), keys, KNOWN_SCHEMA)
+
+    def quarantined(self, places: pa.Table) -> pa.Table:
+        """Return the rows at *places*, replayed ones included."""
+        return self._held(("quarantined_events",), places, QUARANTINED_SCHEMA)
+
+    def replayed(self, places: pa.Table) -> pa.Table:
+        """Return those of *places* whose replay has loaded."""
+        return self._held(("replayed_events",), places, REPLAYED_SCHEMA)
+
+    def _held(self, tables: tuple[str, ...], keys: pa.Table, schema: pa.Schema) -> pa.Table:
+        if self.is_empty:
+            return schema.empty_table()
+        self.connection.register("arriving_keys", keys)
+        try:
+            held = " union all ".join(
+                f"select {', '.join(schema.names)} from {DATASET}.{table} semi join arriving_keys "
+                f"using ({', '.join(keys.column_names)})"
+                for table in tables
+            )
+            return self.connection.sql(held).to_arrow_table().cast(schema)
+        finally:
+            self.connection.unregister("arriving_keys")
+
+
+def _iso(instant: str) -> str:
+    """SQL for *instant*, in UTC, as ISO 8601."""
+    return f"strftime({instant}, '%Y-%m-%dT%H:%M:%S.%fZ')"
 
 
 _BUILDS = "intermediate.builds"

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from typing import Self
 import httpx
 
 from ingest.staging import Segment, Stage, StagedLine
+from tests.scrape import Figures
 
 ROOT = Path(__file__).parent.parent
 EVENT_FILES = sorted((ROOT / "tests" / "fixtures" / "events").glob("*.json"))
@@ -45,6 +46,18 @@ serve(
 )
 """
 _START_SECONDS = 60.0
+_WAIT_SECONDS = 60.0
+
+SLOW_DISK = """
+import os, time
+_sync = os.fdatasync
+def _wait_and_sync(descriptor):
+    while os.path.exists("{gate}"):
+        time.sleep(0.005)
+    _sync(descriptor)
+os.fdatasync = _wait_and_sync
+"""
+"""What a receiver runs `before` to serve, so that no sync returns while the file `{gate}` is there."""
 
 
 def signature(body: bytes, secret: str = SECRET) -> dict[str, str]:
@@ -60,6 +73,8 @@ class RunningReceiver:
         directory: Of the configuration and of the stage.
         configuration: What stands in `hookmart.toml`; the secret of `acme` is set.
         tls: Certificate and key.
+        before: Python code that its process runs first: faults are injected where they happen. One worker only.
+        environ: Added to its environment.
     """
 
     def __init__(
@@ -69,24 +84,32 @@ class RunningReceiver:
         *,
         workers: int = 1,
         tls: tuple[Path, Path] | None = None,
+        before: str = "",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.stage = Stage(directory / "var" / "stage")
+        self.log = directory / "receiver.log"
         self._path = directory / "hookmart.toml"
         self._path.write_text(configuration, encoding="utf-8")
         self._workers = workers
         self._tls = tls
+        self._before = before
+        self._environ = dict(environ or {})
 
     def __enter__(self) -> Self:
         """Start, and wait until it answers."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as listener, self.log.open("ab") as log:
             self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self._path), str(self._workers), str(listener.fileno())]
-                + [str(path) for path in self._tls or ()],
+                [
+                    *(sys.executable, "-c", self._before + _SERVE),
+                    *(str(self._path), str(self._workers), str(listener.fileno())),
+                    *(str(path) for path in self._tls or ()),
+                ],
                 cwd=ROOT,
-                env={**os.environ, "ACME_SECRET": SECRET},
+                env={**os.environ, "ACME_SECRET": SECRET, **self._environ},
                 pass_fds=[listener.fileno()],
-                stderr=subprocess.DEVNULL,
+                stderr=log,
             )
         trusted = ssl.create_default_context(cafile=self._tls[0]) if self._tls else True
         self.client = httpx.Client(base_url=self.url, timeout=20.0, trust_env=False, verify=trusted)
@@ -114,6 +137,25 @@ class RunningReceiver:
             f"/webhooks/{source}", content=body, headers=signature(body) if headers is None else headers
         )
 
+    def reconfigure(self, configuration: str) -> None:
+        """Write another configuration, and tell it so."""
+        self._path.write_text(configuration, encoding="utf-8")
+        self.process.send_signal(signal.SIGHUP)
+
+    def figures(self) -> Figures:
+        """What it answers to a scrape."""
+        return Figures(self.client.get("/metrics").content)
+
+    def staged(self) -> list[StagedLine]:
+        """Every whole line that stands in its stage by now, in segments closed or open."""
+        while True:
+            # In this order, since a segment that closes in between is in both lists rather than in none.
+            found = {each.batch_id: each for each in (*self.stage.live_segments(), *self.stage.closed_segments())}
+            try:
+                return staged_lines([found[batch_id] for batch_id in sorted(found)])
+            except FileNotFoundError:
+                continue  # it closed since it was listed
+
     def stop(self) -> int:
         """Drain it; return its exit code."""
         if self.process.poll() is None:
@@ -129,6 +171,14 @@ class RunningReceiver:
         """Everything that stands in the stage once the receiver has drained."""
         self.stop()
         return staged_lines(self.stage.closed_segments())
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so; fail if it never is."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def staged_lines(segments: list[Segment]) -> list[StagedLine]:

@@ -13,7 +13,8 @@ import pytest
 from ingest.staging import Segment, StagedLine
 from ingest.uuid7 import new_uuid7
 from models.columns import EVENT_COLUMNS
-from pipelines.batches import KNOWN_SCHEMA, Counts, LoadBatch, empty_tables, read_batch
+from pipelines.batches import Counts, LoadBatch, empty_tables, read_batch
+from pipelines.fates import KNOWN_SCHEMA, KnownEvents
 from pipelines.raw_tables import RAW_TABLES
 from tests.line import Line, staged_line
 
@@ -62,7 +63,19 @@ class Reader:
         held = pa.Table.from_pylist(
             [dict(zip(KNOWN_SCHEMA.names, row, strict=True)) for row in known], schema=KNOWN_SCHEMA
         )
-        return read_batch(segments, 7, LOADED_AT, lambda _keys: held)
+        return read_batch(segments, 7, LOADED_AT, _Held(held))
+
+
+class _Held(KnownEvents):
+    """A warehouse that holds *events*, and was asked for `asked`."""
+
+    def __init__(self, events: pa.Table | None = None) -> None:
+        self._events = KNOWN_SCHEMA.empty_table() if events is None else events
+        self.asked: list[dict[str, Any]] = []
+
+    def accepted(self, keys: pa.Table) -> pa.Table:
+        self.asked.extend(keys.to_pylist())
+        return self._events
 
 
 @pytest.fixture
@@ -118,17 +131,12 @@ def test_what_the_warehouse_holds_was_there_first(reader: Reader) -> None:
 
 def test_the_warehouse_is_asked_about_the_events_at_hand_only(reader: Reader) -> None:
     """Each accepted id is asked for once, with its source; refused and quarantined ones are not."""
-    asked: list[dict[str, Any]] = []
-
-    def known(keys: pa.Table) -> pa.Table:
-        asked.extend(keys.to_pylist())
-        return KNOWN_SCHEMA.empty_table()
-
+    known = _Held()
     lines = [accepted(event("e1")), accepted(event("e1")), accepted(event("e2"), source="zenith"), refused()]
     segment = reader.segment([*lines, accepted(b"{}")])
     read_batch([segment], 1, LOADED_AT, known)
 
-    assert sorted((row["source_id"], row["event_id"]) for row in asked) == [("acme", "e1"), ("zenith", "e2")]
+    assert sorted((row["source_id"], row["event_id"]) for row in known.asked) == [("acme", "e1"), ("zenith", "e2")]
 
 
 def test_an_id_shared_by_two_event_types_is_one_id(reader: Reader) -> None:
@@ -296,6 +304,29 @@ def test_a_delivery_of_several_events_gives_each_of_them_once(reader: Reader) ->
     assert sorted(row["event_id"] for row in rows(batch, "click_events")) == ["e0", "e1", "e2"]
     assert batch.counts == Counts(received=3, loaded=3)
     assert len(rows(batch, "deliveries")) == 1
+
+
+def test_of_one_id_twice_in_a_delivery_the_first_by_position_wins(reader: Reader) -> None:
+    """All events of a request are received at one moment; their order in it decides, not that of the lines."""
+    first = accepted(event("e1", program_id="first"))
+    second = replace(
+        accepted(event("e1", program_id="second")), is_delivery=False, delivery_id=first.delivery_id, position=1
+    )
+    batch = reader.read(second, first)
+
+    assert [row["program_id"] for row in rows(batch, "click_events")] == ["first"]
+    assert batch.counts == Counts(received=2, loaded=1, duplicate=1, conflicting=1)
+
+
+def test_a_segment_of_an_earlier_version_is_loaded(reader: Reader) -> None:
+    """Lines that say neither position nor replay are the first of their delivery, and no replay."""
+    lines = b"".join(each.encode() for each in (accepted(event("e1")), accepted(b"{")))
+    earlier = lines.replace(b',"position":0,"is_replay":false', b"")
+    batch = reader.read_segments([reader.segment(earlier)])
+
+    assert earlier != lines
+    assert batch.counts == Counts(received=2, loaded=1, quarantined=1)
+    assert [(row["position"], row["replayed_at"]) for row in rows(batch, "quarantined_events")] == [(0, None)]
 
 
 def test_a_segment_that_stands_there_under_two_names_is_loaded_once(reader: Reader) -> None:

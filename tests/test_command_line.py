@@ -146,7 +146,8 @@ def test_load_and_build_of_nothing_give_empty_marts(programme: Path) -> None:
         run(programme, "build")
     rows = json.loads(run(programme, "query", "from commission_statement_monthly", "--format", "json").stdout)
     assert rows == []
-    assert json.loads(run(programme, "status", "--json").stdout)["sources"] == {}
+    (silent,) = json.loads(run(programme, "status", "--json").stdout)["sources"].values()
+    assert (silent["received"], silent["last_received_at"]) == (0, None)
 
 
 def test_up_takes_a_post_to_the_marts_and_drains(running: tuple[Path, str, subprocess.Popen[str]]) -> None:

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel
 
 from ingest.errors import REFUSALS
-from ingest.settings import ProgramSettings, SourceSettings, StageSettings, WarehouseSettings, load_settings
+from ingest.settings import ProgramSettings, StageSettings, WarehouseSettings, load_settings
+from ingest.source_settings import SourceSettings
 from ingest.sources import PRESETS, Scheme
 from models import enumerations
 from models.event_types import EVENT_TYPES

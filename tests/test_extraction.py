@@ -13,8 +13,9 @@ import pytest
 from ingest.staging import Segment
 from models.columns import EVENT_COLUMNS, Column, Kind
 from models.event_types import EVENT_TYPES
-from pipelines.batches import KNOWN_SCHEMA, read_batch
+from pipelines.batches import read_batch
 from pipelines.extraction import ARROW_TYPES, structure, typed, unreadable
+from pipelines.fates import KnownEvents
 from tests.line import Line, fixture_bodies
 
 FIXTURES = Path(__file__).parent / "fixtures" / "events"
@@ -158,7 +159,7 @@ def example_tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Tab
     line = Line(tmp_path_factory.mktemp("examples"))
     path = line.stage_bodies(("acme", raw) for raw in fixture_bodies(FIXTURES))
     segment = Segment(path.stem, path, path.stat().st_size)
-    return read_batch([segment], 1, datetime.now(UTC), lambda _keys: KNOWN_SCHEMA.empty_table()).tables
+    return read_batch([segment], 1, datetime.now(UTC), KnownEvents()).tables
 
 
 @pytest.mark.parametrize("table", list(EVENT_COLUMNS))

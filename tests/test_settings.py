@@ -57,6 +57,15 @@ def test_a_scheme_may_be_a_table(tmp_path: Path) -> None:
     assert _load(tmp_path, text).sources["acme"].signing.encoding == "base64"
 
 
+def test_a_header_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
+    """Where a source names its header, the other names that its preset knows have no say any more."""
+    source = _load(tmp_path, SOURCE.replace("hmac-sha256-hex", "standard-webhooks") + 'header = "X-Acme"\n').sources[
+        "acme"
+    ]
+    assert source.scheme.header_names > {"webhook-signature", "svix-signature"}
+    assert source.signing.header_names == {"x-acme", "webhook-id", "webhook-timestamp"}
+
+
 def test_paths_may_be_absolute_or_file_urls_and_move_what_lies_beside_them(tmp_path: Path) -> None:
     """Whoever moves the stage moves its archive, and with the warehouse go its working files."""
     settings = _load(tmp_path, '[stage]\nurl = "file:///data/a/stage"\n[warehouse]\ndatabase = "../b/w.duckdb"\n')
@@ -131,8 +140,10 @@ def test_loading_needs_no_secret(tmp_path: Path) -> None:
         (SOURCE.replace("acme", '"a/b"'), "rename it"),
         (SOURCE.replace("hmac-sha256-hex", "md5"), "'md5' is not a known scheme; give one of hmac-sha256-hex"),
         (SOURCE.replace('scheme = "hmac-sha256-hex"\n', ""), "`sources.acme.scheme` is missing"),
-        (SOURCE.replace('["env:ACME"]', "[]"), "`sources.acme.secrets` is empty"),
-        (SOURCE.replace('secrets = ["env:ACME"]\n', ""), "`sources.acme.secrets` is missing"),
+        (SOURCE.replace('["env:ACME"]', "[]"), "`sources.acme.secrets` cannot be used: it names no secret"),
+        (SOURCE.replace('secrets = ["env:ACME"]\n', ""), "name at least one as env:NAME or file:PATH"),
+        (SOURCE.replace("hmac-sha256-hex", "none"), "`sources.acme` cannot be used: its scheme proves nothing"),
+        (SOURCE + 'path_token = "short"\n', "`sources.acme.path_token` cannot be used: a secret does not belong"),
         (SOURCE + 'allow_ips = ["10.0.0.0/33"]\n', "`sources.acme.allow_ips.0` cannot be used"),
         (SOURCE + 'allow_ips = ["10.0.0.1/8"]\n', "10.0.0.1/8 has host bits set; give a network such as"),
         ("[stage]\nurl = 3\n", "give a path in quotes"),

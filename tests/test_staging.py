@@ -44,7 +44,7 @@ def _event_ids(segments: list[Segment]) -> list[str | None]:
     return [each.event_id for segment in segments for each in segment.lines()]
 
 
-def _names(directory: Path) -> list[str]:
+def names_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
@@ -61,7 +61,7 @@ def test_a_line_is_read_back_as_it_was_written(text: str, number: int) -> None:
     assert StagedLine.decode(encoded) == written
 
 
-def test_the_loaders_parser_reads_every_field_with_the_types_the_format_names(tmp_path: Path) -> None:
+def test_the_loaders_parser_reads_every_field_with_the_types_the_formatnames_in(tmp_path: Path) -> None:
     """DuckDB, told SEGMENT_COLUMNS, sees the very values; a field that only one of the two knows would be lost."""
     assert list(SEGMENT_COLUMNS) == [field.name for field in dataclasses.fields(StagedLine)]
     full = line(
@@ -76,6 +76,8 @@ def test_the_loaders_parser_reads_every_field_with_the_types_the_format_names(tm
         body_sha256="ab",
         payload='{"a": "\\u0000 \\" \u2028 \U0001f600", "n": 1.10}\n\t\x01\x7f',
         payload_base64="/w==",
+        position=3,
+        is_replay=True,
     )
     (tmp_path / "a.jsonl").write_bytes(full.encode() + line(2, event_id=None).encode())
     rows = duckdb.execute(
@@ -83,6 +85,13 @@ def test_the_loaders_parser_reads_every_field_with_the_types_the_format_names(tm
         [str(tmp_path / "a.jsonl"), SEGMENT_COLUMNS],
     ).fetchall()
     assert rows == [dataclasses.astuple(full), dataclasses.astuple(line(2, event_id=None))]
+
+
+def test_a_line_of_before_there_were_positions_is_read_as_the_first_of_its_delivery() -> None:
+    """A segment written by an earlier version says neither position nor replay."""
+    earlier = line(1).encode().replace(b',"position":0,"is_replay":false', b"")
+    assert b"position" not in earlier
+    assert StagedLine.decode(earlier) == line(1)
 
 
 def test_batch_ids_sort_by_age_and_tell_their_time() -> None:
@@ -136,16 +145,64 @@ def test_a_torn_last_line_is_cut_wherever_it_was_torn(tmp_path: Path) -> None:
         (recovered,) = Stage(root).recover()
         assert recovered.path.read_bytes() == whole
         assert recovered.size == len(whole)
-        assert _names(root) == [f"{recovered.batch_id}.jsonl"]
+        assert names_in(root) == [f"{recovered.batch_id}.jsonl"]
 
 
-@pytest.mark.parametrize("tail", [b"\n", b"null\n", b"\0" * 4096, b"\0\n", b'{"a": 1\n', b"\xff\n"])
-def test_a_tail_that_is_no_line_is_cut(tmp_path: Path, tail: bytes) -> None:
-    """After a power cut a file may be longer than what was written: the rest never was acknowledged."""
-    segment = SegmentFile.create(tmp_path)
-    segment.append(line(1).encode() + tail)
-    abandon(segment)
-    assert [recovered.path.read_bytes() for recovered in Stage(tmp_path).recover()] == [line(1).encode()]
+def fail_from(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, at: int) -> None:
+    """Let the *at*-th call of a system call fail, and all further ones."""
+    original = getattr(owner, name)
+    calls = 0
+
+    def failing(*arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls >= at:
+            raise OSError(5, "Input/output error")
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+def test_published_lines_are_a_closed_segment(tmp_path: Path) -> None:
+    """What a command stages is there at once, whole, in a stage that may not have been there before."""
+    stage = Stage(tmp_path / "not" / "there")
+    segment = stage.publish(line(number, position=number, is_replay=True) for number in range(3))
+
+    assert segment is not None
+    assert stage.closed_segments() == [segment]
+    assert list(segment.lines()) == [line(number, position=number, is_replay=True) for number in range(3)]
+    assert segment.size == segment.path.stat().st_size
+    assert names_in(stage.root) == [f"{segment.batch_id}.jsonl"]
+
+
+def test_publishing_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """No lines are no segment, and no directory."""
+    assert Stage(tmp_path / "stage").publish([]) is None
+    assert not (tmp_path / "stage").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "at"), [(os, "fsync", 1), (Path, "rename", 1), (Path, "open", 1)], ids=["sync", "name", "file"]
+)
+def test_a_disk_that_fails_while_publishing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, at: int
+) -> None:
+    """The command hears of it, and the loader never sees half a segment."""
+    with monkeypatch.context() as patch:
+        fail_from(patch, owner, name, at)
+        with pytest.raises(OSError, match="Input/output"):
+            Stage(tmp_path).publish([line(1)])
+    assert names_in(tmp_path) == []
+
+
+def test_an_unfinished_publication_is_taken_by_nobody(tmp_path: Path) -> None:
+    """What a killed command leaves is neither loaded nor recovered nor in the way of the next."""
+    half = tmp_path / f"{new_batch_id()}.writing"
+    half.write_bytes(line(1).encode()[:50])
+    stage = Stage(tmp_path)
+    assert (stage.recover(), stage.closed_segments(), stage.live_segments()) == ([], [], [])
+    stage.publish([line(2)])
+    assert _event_ids(stage.closed_segments()) == ["evt_2"]
 
 
 def test_a_segment_with_nothing_whole_in_it_is_removed(tmp_path: Path) -> None:
@@ -156,7 +213,7 @@ def test_a_segment_with_nothing_whole_in_it_is_removed(tmp_path: Path) -> None:
         abandon(segment)
     (tmp_path / f"{new_batch_id()}.new").touch()
     assert Stage(tmp_path).recover() == []
-    assert _names(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_recovery_goes_on_past_a_segment_that_the_disk_does_not_let_it_close(
@@ -203,7 +260,7 @@ def test_a_segment_found_before_its_writer_has_locked_it_costs_no_line(
     assert Stage(tmp_path).recover() == []
     segment.close()
     assert _event_ids(Stage(tmp_path).closed_segments()) == ["evt_1"]
-    assert len(_names(tmp_path)) == 1
+    assert len(names_in(tmp_path)) == 1
 
 
 def test_a_segment_closed_while_recovery_was_about_to_lock_it_is_left_alone(
@@ -254,7 +311,7 @@ def test_recoveries_beside_writers_lose_nothing_and_double_nothing(tmp_path: Pat
         reader.join()
     Stage(tmp_path).recover()
     assert _event_ids(Stage(tmp_path).closed_segments()) == [f"evt_{number}" for number in range(150)]
-    assert len(_names(tmp_path)) == 150
+    assert len(names_in(tmp_path)) == 150
 
 
 def _closed(root: Path) -> Segment:
@@ -299,7 +356,7 @@ def test_an_archive_on_another_file_system_gets_whole_copies(tmp_path: Path) -> 
         segment = _closed(tmp_path)
         Stage(tmp_path).release(segment, shared)
         assert [path.read_bytes() for path in shared.rglob("*.*")] == [line(1).encode()]
-        assert _names(tmp_path) == []
+        assert names_in(tmp_path) == []
     finally:
         for path in sorted(shared.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
@@ -309,7 +366,7 @@ def test_an_archive_on_another_file_system_gets_whole_copies(tmp_path: Path) -> 
 def test_a_probe_leaves_nothing_and_fails_as_a_delivery_would(tmp_path: Path) -> None:
     """It makes the stage where it is missing, and meets a disk that is in the way."""
     probe(tmp_path / "stage")
-    assert _names(tmp_path / "stage") == []
+    assert names_in(tmp_path / "stage") == []
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         probe(tmp_path / "file")

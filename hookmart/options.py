@@ -1,0 +1,13 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_CONFIG = Path("hookmart.toml")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="HOOKMART_CONFIG", help="The configuration file.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
