@@ -1,0 +1,1 @@
+"""The receiver measured against what else one could put in its place."""
