@@ -33,9 +33,10 @@ class Delivery:
         body_bytes: As sent, up to now.
         held_bytes: What it counts for among the bytes in flight.
         is_overdue: Its body took too long to arrive.
+        is_array: Its events came in an array, be it of one.
     """
 
-    __slots__ = ("body_bytes", "delivery_id", "held_bytes", "is_overdue", "source_name", "started")
+    __slots__ = ("body_bytes", "delivery_id", "held_bytes", "is_array", "is_overdue", "source_name", "started")
 
     def __init__(self, source_name: str, started: float | None = None, *, body_bytes: int = 0) -> None:
         self.source_name = source_name
@@ -43,7 +44,7 @@ class Delivery:
         self.delivery_id = new_uuid7_text()
         self.body_bytes = body_bytes
         self.held_bytes = 0
-        self.is_overdue = False
+        self.is_overdue = self.is_array = False
 
     def take_another_id(self) -> None:
         """Go on under another: the lines under the one it had may be on disk, though the answer says they are not."""
@@ -86,7 +87,7 @@ def staged_lines(
     Return a line per event of *body*; an event that fits no contract is quarantined, and never holds up the others.
 
     Args:
-        delivery: What the lines say of the request.
+        delivery: What the lines say of the request; learns whether it is an array.
         received_at: Timezone-aware.
         secret_name: Of the secret that verified it.
         body: Verified, and no longer compressed. Personal data in it goes no further.
@@ -97,6 +98,7 @@ def staged_lines(
     events = _elements(body) if may_be_array else None
     if not events:
         return [_line(delivery, stamp, secret_name, body, 0, privacy_key)]
+    delivery.is_array = True
     return [_line(delivery, stamp, secret_name, event, position, privacy_key) for position, event in enumerate(events)]
 
 

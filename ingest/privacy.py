@@ -27,7 +27,7 @@ _PEOPLES_NAMES = tuple(f'"{name}"'.encode() for name in sorted(_PEOPLE))
 _SUSPECT_NAMES = re.compile(rb'"(?:ip|ip_address|user_agent|device_id)"\s*:')
 _PERSON = re.compile(rb'"(?:customer|player|user|buyer|contact)"\s*:\s*(?:\{([^{}\[\]]*)\}|[\[{])')
 # Possessive throughout: anyone may send what this looks through, and it must not be made to look twice.
-_UNREADABLE_MEMBER = re.compile(rb'"([^"]*+)"\s*+:\s*+"(?:[^"\\]|\\.)*+"?+')
+_UNREADABLE_MEMBER = re.compile(rb'"([^"]*+)"\s*+:\s*+(?:"(?:[^"\\]|\\.)*+"?+|[^"\s,\[\]{}]++)', re.DOTALL)
 _ESCAPE = re.compile(rb"\\u00([0-7][0-9a-f])", re.IGNORECASE)
 
 

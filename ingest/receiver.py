@@ -269,7 +269,7 @@ class Receiver:
             secret=first.secret_name,
             quarantined_events=0 if is_all_quarantined else quarantined,
         )
-        return accepted(lines)
+        return accepted(lines, is_array=delivery.is_array)
 
 
 def _overdue(delivery: Delivery, task: asyncio.Task[object] | None) -> None:

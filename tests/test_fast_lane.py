@@ -99,6 +99,7 @@ KINDS = [
     Kind("quarantined, empty", 200, b"", signed(b"")),
     Kind("quarantined array", 200, ARRAY, signed(ARRAY)),
     Kind("array", 200, ARRAY, signed(ARRAY), path="/webhooks/batches", lines=3),
+    Kind("array of one", 200, b"[" + EVENT + b"]", signed(b"[" + EVENT + b"]"), path="/webhooks/batches"),
     Kind("empty array", 200, b"[]", signed(b"[]"), path="/webhooks/batches"),
     Kind("gzip", 200, PACKED, signed(PACKED, GZIP)),
     Kind("gzip of an array", 200, gzip.compress(ARRAY, mtime=0), signed(gzip.compress(ARRAY, mtime=0), GZIP),

@@ -73,6 +73,17 @@ def test_no_broken_body_keeps_it(key: bytes | None, data: st.DataObject) -> None
         assert secret.encode() not in cleaned
 
 
+@pytest.mark.parametrize("key", [KEY, None])
+@pytest.mark.parametrize("depth", [300, 900])
+def test_a_body_too_deep_to_be_written_again_is_searched_as_text(key: bytes | None, depth: int) -> None:
+    """It can be parsed, but not cleaned as JSON: what names a person goes all the same, and nobody gets an error."""
+    person = {"name": SECRETS[0], "email": SECRETS[1], "ip": SECRETS[2], "device_id": 1234567}
+    body = json.dumps({"customer": person}).encode()[:-1] + b', "deep": ' + b"[" * depth + b"]" * depth + b"}"
+    cleaned = without_personal_data(body, key)
+    for secret in (*SECRETS[:3], "1234567"):
+        assert secret.encode() not in cleaned
+
+
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_taken(body: bytes) -> None:
     """Whatever the bytes, it returns."""

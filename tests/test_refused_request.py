@@ -81,9 +81,8 @@ def test_personal_data_does_not_hide_in_a_compressed_body() -> None:
         (gzip.compress(PERSONAL)[:-9], b"gzip"),
         (gzip.compress(b"x" * (1 << 20) + PERSONAL), b"gzip"),
         (PERSONAL, b"br"),
-        (b'{"mail": 1, "deep": ' + b"[" * 900 + b"]" * 900 + b"}", b""),
     ],
-    ids=["not compressed so", "cut short", "unpacks to too much", "unknown encoding", "nested too deep"],
+    ids=["not compressed so", "cut short", "unpacks to too much", "unknown encoding"],
 )
 def test_a_body_that_cannot_be_looked_at_is_not_kept(body: bytes, encoding: bytes) -> None:
     """Nobody can say what is in it; that it came, when and why it was refused is kept all the same."""
