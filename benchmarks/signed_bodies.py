@@ -45,12 +45,12 @@ def _padded(template: dict[str, Any], number: int, size: int) -> bytes:
     event = copy.deepcopy(template)
     event["id"] = f"evt_{number:05d}"
     event["data"]["commission"]["id"] = f"cm_{number:05d}"
-    # A field that the contract does not know: kept, and looked at by nobody.
-    event["data"]["padding"] = ""
+    partner = event["data"]["partner"]
+    partner["name"] = ""
     missing = size - len(_compact(event))
     if missing < 0:
         raise ValueError(f"An event takes {size - missing} bytes; {size} are too few.")
-    event["data"]["padding"] = "x" * missing
+    partner["name"] = "x" * missing
     body = _compact(event)
     read_event(body)
     return body

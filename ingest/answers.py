@@ -49,7 +49,8 @@ class Answer(NamedTuple):
 def accepted(lines: list[StagedLine], *, is_array: bool) -> Answer:
     """The answer to a delivery that is durable: what became of its event, or of each of several."""
     if not is_array:
-        return Answer(200, orjson.dumps({"status": lines[0].outcome, "event_id": lines[0].event_id}))
+        line = lines[0]
+        return Answer(200, orjson.dumps({"status": line.outcome, "event_id": line.event_id}))
     events = [{"status": line.outcome, "event_id": line.event_id} for line in lines]
     is_any_accepted = any(line.outcome == "accepted" for line in lines)
     return Answer(200, orjson.dumps({"status": "accepted" if is_any_accepted else "quarantined", "events": events}))

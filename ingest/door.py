@@ -66,7 +66,7 @@ class Door:
         self._read_sources = read_sources
         self._trusted = tuple(trusted_proxies)
         self._public_url = public_url
-        self.sources = read_sources()
+        self._know(read_sources())
 
     def reload(self) -> None:
         """
@@ -75,15 +75,24 @@ class Door:
         Raises:
             SettingsError: They cannot be used; those read before stay.
         """
-        self.sources = self._read_sources()
+        self._know(self._read_sources())
 
     def source_at(self, path: str) -> Source | None:
         """The source that *path* names, if any."""
+        source = self._at_plain_path.get(path)
+        if source is not None:
+            return source
         name, slash, token = path[len(PATH_PREFIX) :].partition("/")
         source = self.sources.get(name)
         if source is None or not source.is_addressed_by(token if slash else None):
             return None
         return source
+
+    def _know(self, sources: Mapping[str, Source]) -> None:
+        self.sources = sources
+        self._at_plain_path = {
+            PATH_PREFIX + name: source for name, source in sources.items() if source.is_addressed_by(None)
+        }
 
     def client_of(self, scope: Scope) -> Address | None:
         """
