@@ -17,6 +17,8 @@ from ingest.uuid7 import new_uuid7_text
 from models.reading import ContractViolation, read_event
 
 _LONGEST_TEXT = 1_000
+_MANY_ELEMENTS = 1_000
+_LEAST_EVENT_BYTES = 64
 # Numbers stay text: what is looked for is where an element ends, not what it says.
 _SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
 _BETWEEN = re.compile(r"[ \t\n\r,]*")
@@ -170,7 +172,9 @@ def _elements(body: bytes) -> list[bytes] | None:
     if body.lstrip(b" \t\n\r")[:1] != b"[":
         return None
     try:
-        orjson.loads(body)
+        count = len(orjson.loads(body))
+        if count > _MANY_ELEMENTS and len(body) < count * _LEAST_EVENT_BYTES:
+            return None  # no events, whatever else: a line for each would take minutes and hundreds of megabytes
         return list(_scan(body.decode()))
     except (orjson.JSONDecodeError, RecursionError):
         return None

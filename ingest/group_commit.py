@@ -139,6 +139,9 @@ class StageWriter:
                 # Written twice, a line would be one that nothing explains.
                 unawaited = [(lines, None) for lines, told in batch if told is None and not self._is_left_behind]
                 self._postponed += unawaited[: _MOST_UNAWAITED - len(self._postponed)]
+            elif self._postponed:
+                self._waiting += self._postponed
+                self._postponed = []
             if self._segment is None:
                 self._forget_segment()
             elif self._timer is None:

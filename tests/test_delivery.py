@@ -83,6 +83,7 @@ def test_any_bytes_are_one_delivery(body: bytes) -> None:
     ("body", "reason"),
     [
         (b"[]", "not_an_object"),
+        (b"[" + b"1," * 5000 + b"1]", "not_an_object"),
         (b" [ ] ", "not_an_object"),
         (b"[" + EVENT, "malformed_json"),
         (b"[" + EVENT + b",]", "malformed_json"),
