@@ -96,8 +96,8 @@ def test_any_bytes_are_one_delivery(body: bytes) -> None:
         (b"[" * 100_000, "malformed_json"),
         (b"[" * 100_000 + b"]" * 100_000, "malformed_json"),
     ],
-    ids=["empty", "crumbs", "empty with space", "open", "comma", "no comma", "too closed", "two arrays", "no array", "not UTF-8",
-         "NUL", "deep and open", "deep"],
+    ids=["empty", "crumbs", "empty with space", "open", "comma", "no comma", "too closed", "two arrays", "no array",
+         "not UTF-8", "NUL", "deep and open", "deep"],
 )  # fmt: skip
 def test_what_is_no_array_of_anything_is_quarantined_whole(body: bytes, reason: str) -> None:
     """Nothing of it is taken for an event, and nothing of it is lost."""
