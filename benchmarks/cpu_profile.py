@@ -20,15 +20,18 @@ _SAMPLES_PER_SECOND = 250
 
 _OTHER = "other"
 # A thread that waits for its next job; to the profiler it looks busy.
-_IDLE = re.compile(r"^_worker \(.*/concurrent/futures/thread\.py")
+_IDLE = re.compile(
+    r"^(_worker \(.*/concurrent/futures/thread|DiskThread\._run \(.*/ingest/disk_thread|_run \(.*/ingest/disk_thread)\.py"
+)
 _COMPONENTS: tuple[tuple[str, str], ...] = (
     ("verify the signature", r"/ingest/(verify|sources|signing_plan)\.py"),
     ("parse, check the contract", r"/models/\w+\.py"),
     ("take out personal data", r"/ingest/privacy\.py"),
     ("encode the line", r"/ingest/(delivery|staging|uuid7)\.py|^\S*\b_encoded .*/ingest/receiver\.py"),
-    ("commit together, sync", r"/ingest/(group_commit|segment_file)\.py"),
+    ("commit together, sync", r"/ingest/(group_commit|segment_file|disk_thread)\.py"),
     ("count for the metrics", r"/ingest/(metrics|worker_metrics)\.py"),
-    ("answer", r"^\S*\b(Answer\.\w+|_accepted|_answer\w*|_?respond) .*/ingest/"),
+    ("answer", r"/ingest/answers\.py|\banswer .*/ingest/fast_lane\.py"),
+    ("server: HTTP", r"/ingest/(fast_lane|declined_upgrade)\.py"),
     ("receiver, the rest", r"/ingest/\w+\.py"),
     ("server: HTTP", r"/(uvicorn|httptools|starlette)/"),
     ("event loop, sockets", r"/(asyncio|uvloop)/"),
