@@ -20,9 +20,7 @@ _SAMPLES_PER_SECOND = 250
 
 _OTHER = "other"
 # A thread that waits for its next job; to the profiler it looks busy.
-_IDLE = re.compile(
-    r"^(_worker \(.*/concurrent/futures/thread|DiskThread\._run \(.*/ingest/disk_thread|_run \(.*/ingest/disk_thread)\.py"
-)
+_IDLE = re.compile(r"^_worker \(.*/concurrent/futures/thread\.py|^\S*_run \(.*/ingest/disk_thread\.py")
 _COMPONENTS: tuple[tuple[str, str], ...] = (
     ("verify the signature", r"/ingest/(verify|sources|signing_plan)\.py"),
     ("parse, check the contract", r"/models/\w+\.py"),
