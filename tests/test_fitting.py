@@ -78,7 +78,7 @@ def test_every_example_takes_the_quick_way(event: dict[str, Any]) -> None:
 
 
 @given(event=altered_events())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 def test_what_fits_is_read_by_the_contract_to_the_same_header(event: dict[str, Any]) -> None:
     """A yes is never wrong, and with either check the instant is the contract's own."""
     contract = contract_of(event)
@@ -97,7 +97,7 @@ def test_what_fits_is_read_by_the_contract_to_the_same_header(event: dict[str, A
 
 
 @given(event=altered_events())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 def test_an_event_that_fits_exactly_holds_no_personal_data(event: dict[str, Any]) -> None:
     """What is kept without a look for personal data is what such a look would have kept."""
     if fitting_exactly(contract_of(event)).isinstance_python(event):

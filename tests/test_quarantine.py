@@ -316,7 +316,12 @@ def test_the_archive_alone_gives_the_same_quarantine_in_any_order(line: Line, tm
 
 @pytest.mark.parametrize(
     "point",
-    ["some tables copied", "one table merged, not committed", "some tables merged", "committed, nothing released"],
+    [
+        pytest.param("some tables copied", marks=pytest.mark.slow),
+        "one table merged, not committed",
+        pytest.param("some tables merged", marks=pytest.mark.slow),
+        "committed, nothing released",
+    ],
 )
 def test_a_load_of_replays_killed_is_made_up_for_by_the_next(tmp_path: Path, point: str) -> None:
     """Wherever the loader died, afterwards the events are there once, their rows are marked, and all is counted."""

@@ -90,7 +90,7 @@ class MergedTables:
 
 
 @given(order=st.permutations(range(len(SEGMENTS))), loads=st.integers(1, len(SEGMENTS)), data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_the_order_of_loads_does_not_decide_what_waits(order: list[int], loads: int, data: st.DataObject) -> None:
     """A replay before its row, beside it, twice, after a retry, against another body: the end is the same."""
     cuts = sorted(data.draw(st.lists(st.integers(1, len(order) - 1), min_size=loads - 1, max_size=loads - 1)))
