@@ -7,8 +7,10 @@ from logging import getLogger
 from pathlib import Path
 from socket import socket
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import Multiprocess
 
 from ingest.app import CONFIG_VARIABLE
@@ -50,8 +52,6 @@ def serve(
     """
     settings = load_settings(config, os.environ)
     resolve_source_secrets(settings, os.environ)
-    for warning in warnings_of(settings):
-        _logger.warning(warning)
     resolve_privacy_key(settings, os.environ)
     os.environ[CONFIG_VARIABLE] = str(config.absolute())
     server = uvicorn.Config(
@@ -66,11 +66,14 @@ def serve(
         http=FastLaneProtocol,
         lifespan="on",
         proxy_headers=False,
+        log_config=_log_config(log_level),
         log_level=log_level,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    for warning in warnings_of(settings):
+        _logger.warning(warning)
     bound = listener or server.bind_socket()
     if workers > 1:
         with shared_between_workers():
@@ -83,6 +86,12 @@ def serve(
         uvicorn.Server(server).run(sockets=[bound])
     except KeyboardInterrupt:
         return
+
+
+def _log_config(level: str) -> dict[str, Any]:
+    """The server's own, with our lines among its."""
+    ours = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], __package__: ours}}
 
 
 def _exit_done(_signal: int, _frame: FrameType | None) -> None:
