@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hookmart.terminal import err, out
-from ingest.door import Source
+from ingest.door import sources_of
 from ingest.errors import SettingsError
 from ingest.refused_directory import RefusedDirectory
 from ingest.refused_request import RefusedRequest
@@ -28,8 +28,7 @@ def judge_for(settings: Settings) -> Judge:
     for name, each in secrets.items():
         for reference in each.unreadable:
             err.print(f"hookmart: {reference} of {name} cannot be read; what it signed stays refused.", markup=False)
-    sources = {name: Source(name, source, secrets[name]) for name, source in settings.sources.items()}
-    return judge_of(sources, resolve_privacy_key(settings, os.environ))
+    return judge_of(sources_of(settings, secrets), resolve_privacy_key(settings, os.environ))
 
 
 def groups_of(settings: Settings, directory: RefusedDirectory) -> list[RefusedGroup]:

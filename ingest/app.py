@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest.door import PATH_PREFIX, Door, Source
+from ingest.door import PATH_PREFIX, Door, Source, sources_of
 from ingest.group_commit import StageWriter
 from ingest.in_flight import InFlight
 from ingest.metrics import ReceiverMetrics
@@ -57,7 +57,8 @@ def create_app(settings: Settings, environ: Mapping[str, str], *, now: Callable[
     metrics = ReceiverMetrics((), Stage(stage.directory))
 
     def read_sources() -> dict[str, Source]:
-        sources = _sources(load_settings(settings.path, environ), environ)
+        read = load_settings(settings.path, environ)
+        sources = sources_of(read, resolve_source_secrets(read, environ))
         metrics.know(sources)
         return sources
 
@@ -103,11 +104,6 @@ def app_from_environment() -> ASGIApp:
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     return app
-
-
-def _sources(settings: Settings, environ: Mapping[str, str]) -> dict[str, Source]:
-    secrets = resolve_source_secrets(settings, environ)
-    return {name: Source(name, source, secrets[name]) for name, source in settings.sources.items()}
 
 
 class _InFront:

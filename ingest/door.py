@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.types import Scope
 
 from ingest.secrets import SourceSecrets
+from ingest.settings import Settings
 from ingest.source_settings import SourceSettings
 
 PATH_PREFIX = "/webhooks/"
@@ -44,6 +45,11 @@ class Source:
     def allows(self, address: Address | None) -> bool:
         """Whether a client at *address* may post. One without an address may only where anyone may."""
         return not self.networks or (address is not None and _is_in(address, self.networks))
+
+
+def sources_of(settings: Settings, secrets: Mapping[str, SourceSecrets]) -> dict[str, Source]:
+    """Every source of *settings* by its name, with its *secrets*."""
+    return {name: Source(name, source, secrets[name]) for name, source in settings.sources.items()}
 
 
 class Door:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from logging import getLogger
 from threading import Lock
 from typing import Any
-from uuid import UUID
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -32,7 +31,6 @@ from prometheus_client.registry import Collector
 
 from ingest.errors import REFUSALS
 from ingest.staging import Segment, Stage
-from ingest.uuid7 import time_of
 from ingest.worker_metrics import WorkersCollector, is_shared
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -355,6 +353,6 @@ def _value_of(metric: Counter | Gauge) -> Any:
 def _made_at(segment: Segment) -> float | None:
     # Somebody may have put a file of another name into the stage.
     try:
-        return time_of(UUID(segment.batch_id.partition("-")[0])).timestamp()
+        return segment.made_at.timestamp()
     except ValueError:
         return None

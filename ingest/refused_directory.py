@@ -7,11 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 from ingest.refused_request import RefusedRequest
 from ingest.staging import CLOSED, NEW, OPEN, UNREADABLE, Segment, Stage, make_directory, sync_directory
-from ingest.uuid7 import time_of
 
 _ASIDE = ".rewriting"
 _CHANGE_LOCK = ".change.lock"
@@ -106,7 +104,7 @@ class RefusedDirectory:
         self._counts = {key: count for key, count in self._counts.items() if key[0] in known}
         for segment in reversed(closed):
             count = self._count(segment)
-            is_young = _made_at(segment) >= oldest
+            is_young = segment.made_at >= oldest
             if is_young and segment.size <= room_bytes and count <= room_count:
                 room_bytes -= segment.size
                 room_count -= count
@@ -125,7 +123,7 @@ class RefusedDirectory:
                 path = Path(entry.path)
                 with suppress(FileNotFoundError, ValueError):  # changed since it was listed; not one of ours
                     segment = Segment(path.stem, path, path.stat().st_size)
-                    _made_at(segment)
+                    _ = segment.made_at
                     if path.suffix in suffixes:
                         found.append(segment)
         return sorted(found, key=lambda segment: segment.batch_id)
@@ -166,10 +164,6 @@ def locked(path: Path, *, is_patient: bool) -> Iterator[bool]:
 
 def _for_us_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o640)
-
-
-def _made_at(segment: Segment) -> datetime:
-    return time_of(UUID(segment.batch_id.partition("-")[0]))
 
 
 def _newlines_in(path: Path) -> int:

@@ -13,10 +13,10 @@ publish whole segments here. What cannot be read is kept as `<batch_id>.unreadab
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from logging import getLogger
 from pathlib import Path
@@ -57,6 +57,8 @@ NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
 
 _ASIDE = ".writing"
 """A file that is not whole yet; nobody but its writer looks at it."""
+
+_PIECE_BYTES = 1024 * 1024
 
 _logger = getLogger(__name__)
 
@@ -127,6 +129,16 @@ class Segment:
     batch_id: str
     path: Path
     size: int
+
+    @property
+    def made_at(self) -> datetime:
+        """
+        When it was opened, as its name says, UTC.
+
+        Raises:
+            ValueError: Its name is none that we give.
+        """
+        return time_of(UUID(self.batch_id.partition("-")[0]))
 
     def lines(self) -> Iterator[StagedLine]:
         """Its whole lines, in order. For looking at; the loader reads segments with DuckDB."""
@@ -201,7 +213,7 @@ class Stage:
         Raises:
             FileNotFoundError: The segment stands neither in the stage nor in the archive.
         """
-        day = archive / time_of(UUID(segment.batch_id.partition("-")[0])).date().isoformat()
+        day = archive / segment.made_at.date().isoformat()
         make_directory(day)
         target = day / f"{segment.batch_id}{CLOSED}"
         if target.exists():
@@ -210,7 +222,8 @@ class Stage:
         elif segment.path.stat().st_dev == day.stat().st_dev:
             segment.path.rename(target)
         else:
-            _copy_whole(segment.path, target)
+            with segment.path.open("rb") as original:
+                _write_whole(target, iter(lambda: original.read(_PIECE_BYTES), b""))
             segment.path.unlink()
         sync_directory(day)
         sync_directory(segment.path.parent)
@@ -355,12 +368,3 @@ def _write_whole(path: Path, pieces: Iterable[bytes]) -> int:
         raise
     sync_directory(path.parent)
     return size
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    aside = target.with_suffix(".copying")
-    with source.open("rb") as original, aside.open("wb") as copy:
-        shutil.copyfileobj(original, copy)
-        copy.flush()
-        os.fsync(copy.fileno())
-    aside.rename(target)
