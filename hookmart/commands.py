@@ -16,6 +16,7 @@ import typer
 
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from hookmart.quarantine import quarantine_app
+from hookmart.reconcile import reconcile
 from hookmart.refused import refused_app
 from hookmart.terminal import FAILED, busy, out, print_document, reported
 from ingest.errors import SettingsError
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(refused_app, name="refused")
+app.command()(reconcile)
 
 
 class OutputFormat(StrEnum):
@@ -79,21 +81,23 @@ def load(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load staged batches into `raw`, each exactly once."""
+    """Load staged batches into `raw`, each exactly once, and then the optional inputs that have changed."""
     from hookmart.following import follow_until_stopped, follower_of, load_document
+    from hookmart.inputs import load_inputs, look_of
     from hookmart.wiring import loader_of
 
     with reported():
         settings = load_settings(config, os.environ)
         loader = loader_of(settings)
         if follow:
-            follow_until_stopped(follower_of(loader, None))
+            follow_until_stopped(follower_of(loader, None, look_of(settings)))
             return
         loader.wait_for_open_segments(min(settings.stage.segment_max_age_seconds, _LONGEST_WAIT) + 1)
         with busy("loading"):
             report = loader.load()
-        print_document(load_document(report), as_json=as_json)
-        if report.poisoned:
+        document, are_inputs_right = load_inputs(settings)
+        print_document({**load_document(report), **document}, as_json=as_json)
+        if report.poisoned or not are_inputs_right:
             raise typer.Exit(FAILED)
 
 
@@ -125,12 +129,13 @@ def up(
 ) -> None:
     """Receive, load and build in one go, on one machine, until Ctrl-C; what was received by then is in the marts."""
     from hookmart.following import follow_until_stopped, follower_of
+    from hookmart.inputs import look_of
     from hookmart.receiver_process import ReceiverProcess
     from hookmart.wiring import builder_of, loader_of
 
     with reported():
         settings = load_settings(config, os.environ)
-        follower = follower_of(loader_of(settings), builder_of(settings))
+        follower = follower_of(loader_of(settings), builder_of(settings), look_of(settings))
         with ReceiverProcess(config, host=host, port=port, workers=workers) as receiver:
             signal.signal(signal.SIGHUP, lambda _signal, _frame: receiver.reload())
             out.print(f"receiving at {receiver.url}/webhooks/<source> for: {', '.join(settings.sources)}")
@@ -245,12 +250,12 @@ def query(
 ) -> None:
     """Read the published marts with SQL."""
     from hookmart.answers import write_answer
-    from pipelines.publish import open_published
+    from hookmart.reading import answer_of
 
     with reported():
         settings = load_settings(config, os.environ, is_required=False)
-        with open_published(settings.warehouse.publish) as connection:
-            write_answer(connection, sql, output_format.value, output)
+        with answer_of(settings, sql) as (connection, selection):
+            write_answer(connection, selection, output_format.value, output)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from pipelines.load import Loader, LoadReport
 _WATCH_SECONDS = 0.5
 
 
-def follower_of(loader: Loader, builder: Builder | None) -> Follower:
+def follower_of(loader: Loader, builder: Builder | None, look: Callable[[], None] = lambda: None) -> Follower:
     """Return a follower that tells what it does, a line each."""
     return Follower(
         loader,
@@ -22,6 +22,7 @@ def follower_of(loader: Loader, builder: Builder | None) -> Follower:
         on_load=lambda report: _tell("loaded", load_document(report)),
         on_build=lambda report: _tell("built", build_document(report)),
         on_trouble=lambda error: err.print(f"hookmart: {error}", markup=False),
+        look=look,
     )
 
 
@@ -52,10 +53,10 @@ def build_document(report: BuildReport) -> dict[str, Any]:
     """What a build did, flat."""
     return {
         "load_seq": report.load_seq,
-        "kind": "nothing new" if report.generation is None else "full" if report.is_full else "incremental",
+        "kind": "nothing new" if not report.is_new else "full" if report.is_full else "incremental",
         "models": report.models,
         "tests": report.tests,
-        "published": None if report.generation is None else report.generation.name,
+        "published": None if not report.is_new else "marts" if report.generation is None else report.generation.name,
     }
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from ingest.settings import Settings
 from ingest.staging import Stage
 from pipelines.batches import Counts
-from pipelines.publish import CURRENT
+from pipelines.publish import CURRENT, PUBLISHED_NOTE
 from pipelines.status import SourceStatus, read_status
 
 _COUNTS = (
@@ -27,23 +27,31 @@ def status_document(settings: Settings) -> dict[str, Any]:
     Reads the stage and what the loader wrote last; never opens the warehouse, so it never waits for a writer.
     """
     loaded = read_status(settings.warehouse.state)
-    current = settings.warehouse.publish / CURRENT
     return {
         "stage": stage_document(Stage(settings.stage.directory)),
         "load_seq": loaded.load_seq,
         "loaded_at": loaded.loaded_at,
-        "published": current.resolve().name if current.exists() else None,
+        "published": _published(settings),
         "sources": {
             name: {
                 **asdict(source.counts),
                 "quarantined_open": source.quarantined_open,
                 "unexplained": source.unexplained,
+                "unexplained_days": source.unexplained_days,
                 "last_received_at": source.last_received_at,
                 "secrets": {**dict.fromkeys(_secrets_of(settings, name)), **source.secrets},
             }
             for name, source in _every_source(settings, loaded.sources).items()
         },
     }
+
+
+def _published(settings: Settings) -> str | None:
+    current = settings.warehouse.publish / CURRENT
+    if settings.warehouse.publishes_a_copy:
+        return current.resolve().name if current.exists() else None
+    note = settings.warehouse.state / "dbt" / PUBLISHED_NOTE
+    return note.read_text(encoding="utf-8") if note.exists() else None
 
 
 def _every_source(settings: Settings, loaded: Mapping[str, SourceStatus]) -> dict[str, SourceStatus]:

@@ -1,11 +1,17 @@
 """From the configuration to the parts that do the work."""
 
+# ruff: noqa: PLC0415  # what a server's warehouse needs is an extra, and only the one that is configured
+
+import os
 from collections.abc import Callable
 
-from hookmart.terminal import err
+from hookmart.terminal import OperationError, err
+from ingest.errors import SettingsError
+from ingest.secrets import resolve_warehouse_url
 from ingest.settings import Settings
 from ingest.staging import Stage
 from pipelines.build import Builder
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.load import Loader
 from pipelines.warehouse import Warehouse
 
@@ -15,7 +21,7 @@ def loader_of(settings: Settings) -> Loader:
     return Loader(
         stage=Stage(settings.stage.directory),
         archive=settings.stage.archive,
-        warehouse=_warehouse_of(settings),
+        warehouse=warehouse_of(settings),
         state=settings.warehouse.state,
         notice=_notice,
     )
@@ -24,7 +30,7 @@ def loader_of(settings: Settings) -> Loader:
 def builder_of(settings: Settings, on_node: Callable[[str], None] = lambda _name: None) -> Builder:
     """Return the builder of the configured warehouse; *on_node* is told each model and test that is done."""
     return Builder(
-        warehouse=_warehouse_of(settings),
+        warehouse=warehouse_of(settings),
         published=settings.warehouse.publish,
         state=settings.warehouse.state / "dbt",
         reporting_timezone=settings.program.reporting_timezone,
@@ -33,8 +39,37 @@ def builder_of(settings: Settings, on_node: Callable[[str], None] = lambda _name
     )
 
 
-def _warehouse_of(settings: Settings) -> Warehouse:
-    return Warehouse(settings.warehouse.database, notice=_notice)
+def warehouse_of(settings: Settings) -> Warehouse:
+    """
+    Return the configured warehouse; nothing is connected yet.
+
+    Raises:
+        SettingsError: The URL of its server is missing.
+        OperationError: What it needs is not installed.
+    """
+    destination = settings.warehouse.destination
+    if destination == "duckdb":
+        return DuckDBWarehouse(settings.warehouse.database, notice=_notice)
+    try:
+        return _warehouse_on_a_server(settings, resolve_warehouse_url(settings, os.environ))
+    except ModuleNotFoundError as error:
+        raise OperationError(
+            f"The warehouse {destination} needs {error.name}, which is not installed; install hookmart[{destination}]."
+        ) from error
+    except ValueError as error:
+        reference = settings.warehouse.credentials
+        raise SettingsError(f"What `credentials` in [warehouse] names, {reference}, {error}.") from None
+
+
+def _warehouse_on_a_server(settings: Settings, url: str) -> Warehouse:
+    state = settings.warehouse.state
+    if settings.warehouse.destination == "ducklake":
+        from pipelines.ducklake_warehouse import DuckLakeWarehouse
+
+        return DuckLakeWarehouse(url, settings.warehouse.storage, state, notice=_notice)
+    from pipelines.postgres_warehouse import PostgresWarehouse
+
+    return PostgresWarehouse(url, state, notice=_notice)
 
 
 def _notice(message: str) -> None:

@@ -71,6 +71,29 @@ def resolve_privacy_key(settings: Settings, environ: Mapping[str, str]) -> bytes
     )
 
 
+def resolve_warehouse_url(settings: Settings, environ: Mapping[str, str]) -> str:
+    """
+    Return the URL of the warehouse's server, which may hold a password.
+
+    Raises:
+        SettingsError: It is missing or unreadable.
+    """
+    reference = settings.warehouse.credentials or ""
+    return _read(reference, "of [warehouse]", settings.path, read_environment(settings.path, environ), shortest=1)
+
+
+def resolve_input_url(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
+    """
+    Return the URL of the database that the input *name* comes from, which may hold a password.
+
+    Raises:
+        SettingsError: It is missing or unreadable.
+    """
+    reference = settings.inputs.configured[name].sql or ""
+    of = f"of [inputs.{name}]"
+    return _read(reference, of, settings.path, read_environment(settings.path, environ), shortest=1)
+
+
 class _CannotBeReadError(SettingsError):
     """A file that may be back later: not mounted yet, or not readable to this user."""
 

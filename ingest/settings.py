@@ -3,18 +3,21 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import orjson
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 
 from ingest.errors import SettingsError
+from ingest.input_settings import InputsSettings
+from ingest.reconcile_settings import ReportSettings
 from ingest.setting_types import CurrencyCode, LocalPath, Network, Origin, SecretReference, Section, TimeZone
 from ingest.source_settings import SourceSettings
+from ingest.warehouse_settings import WarehouseSettings
 
-_TABLES = ("program", "receiver", "stage", "warehouse", "privacy")
-_SECTIONS = (*_TABLES, "sources")
+_TABLES = ("program", "receiver", "stage", "warehouse", "privacy", "inputs")
+_SECTIONS = (*_TABLES, "sources", "reports")
 _ENVIRONMENT_PREFIX = "HOOKMART_"
 
 
@@ -55,20 +58,6 @@ class StageSettings(Section):
         if self.refused in {self.directory, self.archive}:
             raise ValueError("`refused` must be neither the stage nor the archive; give another directory")
         return self
-
-
-class WarehouseSettings(Section):
-    """
-    Where events are loaded, and where their marts are published.
-
-    Attributes:
-        state: Working files of the loader and of the build.
-    """
-
-    destination: Literal["duckdb"] = "duckdb"
-    database: LocalPath = Path("var/warehouse.duckdb")
-    publish: LocalPath = Path("var/published")
-    state: LocalPath = Field(default_factory=lambda data: data["database"].with_name("state"))
 
 
 class ReceiverSettings(Section):
@@ -124,7 +113,9 @@ class Settings(Section):
     stage: StageSettings
     warehouse: WarehouseSettings
     privacy: PrivacySettings
+    inputs: InputsSettings
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
+    reports: dict[SourceName, ReportSettings] = Field(default_factory=dict)
 
 
 def load_settings(path: Path, environ: Mapping[str, str], *, is_required: bool = True) -> Settings:
@@ -215,7 +206,7 @@ def _sentence(path: Path, error: ValidationError) -> str:
                 " with a letter or digit; rename it."
             )
         case "literal_error" if where == "warehouse.destination":
-            return f'In {path}, `{where}` can only be "duckdb" for now; correct it.'
+            return f"In {path}, `{where}` can only be {first['ctx']['expected']}; correct it."
         case "model_type" | "dict_type":
             return f"In {path}, `{where}` must be a table, opened by [{where}]; correct it."
         case "value_error":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import BuildError
-from pipelines.publish import publish
+from pipelines.publish import PUBLISHED_NOTE
 from pipelines.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class BuildReport:
         is_full: Whether everything was derived anew.
         models: Models built.
         tests: Data tests passed.
-        generation: The published directory; None where nothing was new.
+        generation: The published directory; None where nothing was new, or where readers read the warehouse itself.
+        is_new: Whether readers got something new.
     """
 
     load_seq: int
@@ -43,6 +44,7 @@ class BuildReport:
     models: int = 0
     tests: int = 0
     generation: Path | None = None
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -51,8 +53,8 @@ class Builder:
     Builds and publishes the marts of one warehouse.
 
     Attributes:
-        warehouse: Not open anywhere else while a build runs.
-        published: Where readers find `current/marts.duckdb`.
+        warehouse: Held while a build runs.
+        published: Where readers find `current/marts.duckdb`, unless they read the warehouse itself.
         state: dbt's working folder.
         reporting_timezone: IANA name; days and months of the marts are its days.
         reporting_currency: Of the `_rc` columns.
@@ -83,15 +85,18 @@ class Builder:
         with self.warehouse.session() as session:
             load_seq = session.last_load_seq()
             last = session.last_build()
-        is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq
-        if not is_full and last is not None and last.load_seq == load_seq and (self.published / "current").exists():
-            return BuildReport(load_seq, is_full=False)
-        models = self._dbt("run", *(["--full-refresh"] if is_full else []))
-        tests = self._dbt("test", "--select", _GATE)
-        with self.warehouse.session() as session:
+            is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq
+            if not is_full and last and last.load_seq == load_seq and session.is_published(self.published):
+                return BuildReport(load_seq, is_full=False)
+            with session.lent():
+                models = self._dbt("run", *(["--full-refresh"] if is_full else []))
+                tests = self._dbt("test", "--select", _GATE)
+            generation = session.publish(self.published, load_seq)
+            if generation is None:
+                (self.state / PUBLISHED_NOTE).write_text(f"marts, up to load {load_seq}", encoding="utf-8")
+            # Last, so that a build that was killed before readers had it is not taken for done.
             session.stamp_build(fingerprint)
-            generation = publish(session.connection, self.published, load_seq)
-        return BuildReport(load_seq, is_full, models, tests, generation)
+        return BuildReport(load_seq, is_full, models, tests, generation, is_new=True)
 
     def _fingerprint(self) -> str:
         """What the rows of the marts depend on besides the events."""
@@ -103,10 +108,9 @@ class Builder:
     def _dbt(self, command: str, *arguments: str) -> int:
         """Run one dbt command and return how many nodes succeeded."""
         # dbt takes seconds to import; no other command should pay for it.
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
-        os.environ["HOOKMART_DUCKDB"] = str(self.warehouse.database)
+        os.environ.update(self.warehouse.dbt_environment())
         # Not a flag: dbt reads it before it reads the project, and would otherwise call home.
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
         # A manifest keeps the SQL as it was parsed, and files may change under a process that lives for months.
@@ -121,7 +125,7 @@ class Builder:
             outcome = runner.invoke([command, *arguments, *self._common()])
         finally:
             # Kept open from node to node, which saves a third of a small build, but not beyond: the loader comes next.
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            self.warehouse.close_dbt()
         results = getattr(outcome.result, "results", [])
         if not outcome.success:
             failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
@@ -134,6 +138,7 @@ class Builder:
         return [
             "--project-dir", str(PROJECT),
             "--profiles-dir", str(PROJECT),
+            "--target", self.warehouse.dbt_target,
             "--target-path", str(self.state / "target"),
             "--log-path", str(self.state / "logs"),
             "--vars", json.dumps(self._vars()),

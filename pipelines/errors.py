@@ -3,9 +3,11 @@ What can stop a load, a build or a reading.
 
     PipelineError
     ├── WarehouseLockedError   another program has the warehouse open
+    ├── WarehouseAwayError     its server does not answer, or does not let us in
     ├── LoadLockedError        another loader works on the stage
     ├── BuildError             a model or a gate test failed
-    └── NotPublishedError      there are no marts to read yet
+    ├── NotPublishedError      there are no marts to read yet
+    └── QueryError             the warehouse does not answer what a reader asked
 
 None of them loses anything: what was received stays staged, what is published stays readable. The messages are
 sentences that say what to do.
@@ -17,7 +19,11 @@ class PipelineError(Exception):
 
 
 class WarehouseLockedError(PipelineError):
-    """Another program kept the warehouse file open."""
+    """Another program kept the warehouse open."""
+
+
+class WarehouseAwayError(PipelineError):
+    """The warehouse's server does not answer, does not let us in, or went away."""
 
 
 class LoadLockedError(PipelineError):
@@ -30,3 +36,7 @@ class BuildError(PipelineError):
 
 class NotPublishedError(PipelineError):
     """No build has published marts yet."""
+
+
+class QueryError(PipelineError):
+    """The SQL of a reader is wrong, or asks for more than reading."""

@@ -47,7 +47,7 @@ def structure(columns: tuple[Column, ...]) -> str:
 
 def typed(column: Column, struct: str) -> str:
     """SQL that gives *column* from the *struct* that `json_transform` made; null where the text does not fit."""
-    text = _text(column, struct)
+    text = text_of(column, struct)
     match column.kind:
         case Kind.TEXT | Kind.JSON:
             return text
@@ -78,10 +78,11 @@ def unreadable(column: Column, struct: str) -> str | None:
     """SQL that is true where *column* has a text that its type cannot hold; None where every text fits."""
     if column.kind in {Kind.TEXT, Kind.JSON, Kind.CURRENCY, Kind.MONEY_SUM, Kind.SHARED_CURRENCY}:
         return None
-    return f"{_text(column, struct)} is not null and {typed(column, struct)} is null"
+    return f"{text_of(column, struct)} is not null and {typed(column, struct)} is null"
 
 
-def _text(column: Column, struct: str) -> str:
+def text_of(column: Column, struct: str) -> str:
+    """SQL that gives the text of *column* from the *struct*."""
     return ".".join([struct, *(f'"{part}"' for part in column.path.split("."))])
 
 

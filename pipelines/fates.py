@@ -1,8 +1,9 @@
 """
 What becomes of every staged line: loaded, duplicate, conflicting, quarantined or refused.
 
-Of an event's copies the first received is loaded; what the warehouse holds was there first. A line that waits in
-quarantine is known by its delivery and position, so a copy of it is a duplicate too.
+Of an event's copies the first received is loaded, whichever is loaded first: what the warehouse holds gives way to a
+copy that was received earlier, and is counted as its duplicate from then on (`raw.displaced_events`). A line that waits
+in quarantine is known by its delivery and position, and a refused one by its delivery, so a copy of it is a duplicate.
 
 A replay gives an event out of quarantine once more. It is counted as one more line, like a retry of the sender: loaded,
 or a duplicate where the event came by another way meanwhile. The quarantine's own row stays and stays counted; it is
@@ -17,7 +18,16 @@ import pyarrow as pa
 from models.event_types import EVENT_TYPES
 
 KEYS_SCHEMA = pa.schema([("source_id", pa.string()), ("event_id", pa.string())])
-KNOWN_SCHEMA = pa.schema([*KEYS_SCHEMA, ("body_sha256", pa.string())])
+ARRIVING_SCHEMA = pa.schema([*KEYS_SCHEMA, ("occurred_at", pa.timestamp("us"))])
+KNOWN_SCHEMA = pa.schema(
+    [
+        *ARRIVING_SCHEMA,
+        ("received_at", pa.timestamp("us")),
+        *((name, pa.string()) for name in ("delivery_id", "batch_id", "body_sha256")),
+    ]
+)
+BODIES_SCHEMA = pa.schema([*KNOWN_SCHEMA, ("event_type", pa.string()), ("payload", pa.string())])
+DELIVERIES_SCHEMA = pa.schema([("delivery_id", pa.string()), ("received_at", pa.timestamp("us"))])
 PLACES_SCHEMA = pa.schema([("delivery_id", pa.string()), ("position", pa.int64())])
 REPLAYED_SCHEMA = pa.schema([*PLACES_SCHEMA, ("replayed_at", pa.timestamp("us"))])
 QUARANTINED_SCHEMA = pa.schema(
@@ -37,9 +47,22 @@ QUARANTINED_SCHEMA = pa.schema(
 class KnownEvents:
     """What a warehouse holds already of the lines at hand: this one, which is empty, nothing."""
 
-    def accepted(self, _keys: pa.Table) -> pa.Table:
-        """Return those of the keys (KEYS_SCHEMA) that it has an event of, as KNOWN_SCHEMA."""
+    def accepted(self, _arriving: pa.Table) -> pa.Table:
+        """
+        Return what it has of the events that arrive (ARRIVING_SCHEMA), as KNOWN_SCHEMA.
+
+        An event is known by its source and id. `occurred_at` says where to look first, since a redelivery carries the
+        same; one that arrives with another is found all the same.
+        """
         return KNOWN_SCHEMA.empty_table()
+
+    def bodies(self, _known: pa.Table) -> pa.Table:
+        """Return the same events (KNOWN_SCHEMA) with what they hold, as BODIES_SCHEMA."""
+        return BODIES_SCHEMA.empty_table()
+
+    def refused(self, _deliveries: pa.Table) -> pa.Table:
+        """Return those of the deliveries (DELIVERIES_SCHEMA) that it has as refused."""
+        return DELIVERIES_SCHEMA.empty_table()
 
     def quarantined(self, _places: pa.Table) -> pa.Table:
         """Return the rows of its quarantine at the places (PLACES_SCHEMA), as QUARANTINED_SCHEMA."""
@@ -54,10 +77,16 @@ def compare_arrivals(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> N
     """
     Say in `arrivals` which accepted lines are new, and in `misfits` which of those have no table.
 
-    A line that has no row in either is not accepted, or fits as far as can be told before it is parsed.
+    A line that has no row in either is not accepted, or fits as far as can be told before it is parsed. `known_events`
+    is what the warehouse has of the events at hand.
     """
-    keys = reader.sql("select distinct source_id, event_id from lines where outcome = 'accepted'").to_arrow_table()
-    held = known.accepted(keys.cast(KEYS_SCHEMA)) if keys.num_rows else KNOWN_SCHEMA.empty_table()
+    arriving = reader.sql("""
+        select source_id, event_id, min(occurred_at) as occurred_at
+        from lines
+        where outcome = 'accepted'
+        group by source_id, event_id
+    """).to_arrow_table()
+    held = known.accepted(arriving.cast(ARRIVING_SCHEMA)) if arriving.num_rows else KNOWN_SCHEMA.empty_table()
     reader.register("known_events", held)
     reader.execute("""
         create or replace temp table arrivals as
@@ -71,26 +100,43 @@ def compare_arrivals(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> N
                 event_id,
                 body_sha256,
                 row_number() over (arriving) as arrival,
-                first_value(body_sha256) over (arriving) as first_body_sha256
+                first_value(body_sha256) over (arriving) as first_body_sha256,
+                first_value(received_at) over (arriving) as first_received_at,
+                first_value(delivery_id) over (arriving) as first_delivery_id
             from lines
             where outcome = 'accepted'
             window arriving as (
                 partition by source_id, event_id order by received_at, delivery_id, position, line_number
             )
 
+        ),
+
+        compared as (
+
+            select
+                ordered.line_number,
+                ordered.body_sha256,
+                ordered.arrival,
+                coalesce(
+                    (known_events.received_at, known_events.delivery_id)
+                        <= (ordered.first_received_at, ordered.first_delivery_id),
+                    false
+                ) as is_held,
+                case when is_held then known_events.body_sha256 else ordered.first_body_sha256 end as kept_body_sha256
+            from ordered
+            left join known_events using (source_id, event_id)
+
         )
 
         select
-            ordered.line_number,
-            coalesce(known_events.body_sha256, ordered.first_body_sha256) as kept_body_sha256,
+            line_number,
+            kept_body_sha256,
             case
-                when known_events.event_id is null and ordered.arrival = 1 then 'loaded'
-                when ordered.body_sha256 = coalesce(known_events.body_sha256, ordered.first_body_sha256)
-                    then 'duplicate'
+                when not is_held and arrival = 1 then 'loaded'
+                when body_sha256 = kept_body_sha256 then 'duplicate'
                 else 'conflicting'
             end as fate
-        from ordered
-        left join known_events using (source_id, event_id)
+        from compared
     """)
     types = ", ".join(f"'{name}'" for name in EVENT_TYPES)
     # A receiver that is newer than this loader may know types that have no table here yet.
@@ -108,18 +154,28 @@ def decide_fates(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
     Say in `fates` what became of every line, once `misfits` is complete, and in `replays` which have loaded.
 
     `fates` has a row per line: line_number, fate, kept_body_sha256, fate_reason, fate_detail. `replays` has one per
-    place that is replayed from now on. `held_quarantine` is what the warehouse has of the places at hand.
+    place that is replayed from now on. `held_quarantine` is what the warehouse has of the places at hand. `displaced`
+    is what it has of events of which an earlier copy came only now, `displaced_bodies` what those held that differ.
     """
     places = reader.sql("""
         select distinct delivery_id, cast(position as bigint) as position
         from lines
         where outcome = 'quarantined' or is_replay or line_number in (select line_number from misfits)
     """).to_arrow_table()
-    known = known if places.num_rows else KnownEvents()
-    reader.register("held_quarantine", known.quarantined(places.cast(PLACES_SCHEMA)))
-    reader.register("known_replays", known.replayed(places.cast(PLACES_SCHEMA)))
+    asked = known if places.num_rows else KnownEvents()
+    reader.register("held_quarantine", asked.quarantined(places.cast(PLACES_SCHEMA)))
+    reader.register("known_replays", asked.replayed(places.cast(PLACES_SCHEMA)))
+    deliveries = reader.sql(
+        "select delivery_id, min(received_at) as received_at from lines where outcome = 'refused' group by delivery_id"
+    ).to_arrow_table()
+    asked = known if deliveries.num_rows else KnownEvents()
+    reader.register("known_refusals", asked.refused(deliveries.cast(DELIVERIES_SCHEMA)))
     reader.execute(_FATES)
     reader.execute(_REPLAYS)
+    reader.execute(_DISPLACED)
+    displaced = reader.sql(f"select {', '.join(KNOWN_SCHEMA.names)} from displaced where is_conflict").to_arrow_table()
+    asked = known if displaced.num_rows else KnownEvents()
+    reader.register("displaced_bodies", asked.bodies(displaced.cast(KNOWN_SCHEMA)))
 
 
 _FATES = """
@@ -153,11 +209,22 @@ _FATES = """
         where fate = 'quarantined' and not is_replay
         group by delivery_id, position
 
+    ),
+
+    first_refused as (
+
+        select min(line_number) as line_number
+        from judged
+        anti join known_refusals using (delivery_id)
+        where fate = 'refused'
+        group by delivery_id
+
     )
 
     select
         judged.line_number,
         case
+            when judged.fate = 'refused' and first_refused.line_number is null then 'duplicate'
             when judged.fate != 'quarantined' then judged.fate
             when first_to_wait.line_number is null or held_quarantine.delivery_id is not null then 'duplicate'
             else 'quarantined'
@@ -167,6 +234,7 @@ _FATES = """
         judged.fate_detail
     from judged
     left join first_to_wait using (line_number)
+    left join first_refused using (line_number)
     left join held_quarantine using (delivery_id, position)
 """
 
@@ -189,4 +257,18 @@ _REPLAYS = """
     anti join known_replays using (delivery_id, position)
     where lines.is_replay and fates.fate in ('loaded', 'duplicate', 'conflicting') and lines.outcome = 'accepted'
     order by lines.delivery_id, lines.position, fates.fate = 'loaded' desc, lines.batch_id, lines.line_number
+"""
+
+_DISPLACED = """
+    create or replace temp table displaced as
+    select
+        known_events.*,
+        lines.body_sha256 as kept_body_sha256,
+        known_events.body_sha256 != lines.body_sha256 as is_conflict,
+        lines.batch_id as kept_batch_id,
+        lines.load_seq
+    from known_events
+    join lines using (source_id, event_id)
+    join fates using (line_number)
+    where fates.fate = 'loaded'
 """

@@ -18,6 +18,7 @@ class Follower:
 
     Attributes:
         builder: None loads only.
+        look: Called at every poll: looks whether anything else is due, such as the optional inputs.
         on_load: Told of every load that found something.
         on_build: Told of every build that published something.
         on_trouble: Told of what can heal by itself: a warehouse open elsewhere, a failing model. The next round tries
@@ -29,6 +30,7 @@ class Follower:
     on_load: Callable[[LoadReport], None]
     on_build: Callable[[BuildReport], None]
     on_trouble: Callable[[Exception], None]
+    look: Callable[[], None] = lambda: None
 
     def run(self, stop: Event) -> None:
         """Follow until *stop* is set."""
@@ -36,6 +38,8 @@ class Follower:
         while not stop.wait(POLL_SECONDS):
             if self.loader.has_work():
                 self.round()
+            else:
+                self._look()
 
     def round(self) -> None:
         """Load what is there by now, and build when there was something or a build is due."""
@@ -43,9 +47,16 @@ class Follower:
             report = self.loader.load()
             if report.segments:
                 self.on_load(report)
+            self.look()
             if self.builder is not None:
                 built = self.builder.build()
-                if built.generation is not None:
+                if built.is_new:
                     self.on_build(built)
+        except PipelineError as error:
+            self.on_trouble(error)
+
+    def _look(self) -> None:
+        try:
+            self.look()
         except PipelineError as error:
             self.on_trouble(error)

@@ -18,7 +18,8 @@ from pathlib import Path
 import dlt
 
 from ingest.staging import Segment, Stage
-from pipelines.batches import Counts, empty_tables, read_batch
+from pipelines.batches import Counts, ReadingOptions, empty_tables, read_batch
+from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
 from pipelines.raw_tables import DATASET, raw_tables
 from pipelines.status import write_status
@@ -79,9 +80,10 @@ class Loader:
         """
         with self._lock(), self.warehouse.session() as session:
             pipeline = self._pipeline(session)
-            self._finish_pending(pipeline)
+            self._finish_pending(pipeline, session)
             if session.missing_tables():
                 pipeline.run(raw_tables(empty_tables()), loader_file_format="parquet")
+                session.upgrade()
             self.stage.recover()
             report = LoadReport()
             for segments in _portions(self.stage.closed_segments()):
@@ -95,7 +97,7 @@ class Loader:
         if not self.state.exists():
             return
         with self._lock(), self.warehouse.session() as session:
-            self._finish_pending(self._pipeline(session))
+            self._finish_pending(self._pipeline(session), session)
 
     def has_work(self) -> bool:
         """Return whether a closed segment waits, those of receivers that died included."""
@@ -114,10 +116,15 @@ class Loader:
         self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], report: LoadReport
     ) -> LoadReport:
         loaded = session.loaded_batches([segment.batch_id for segment in segments])
+        session.look_again_from(sorted(loaded))
         fresh = [segment for segment in segments if segment.batch_id not in loaded]
-        batch = read_batch(fresh, session.last_load_seq() + 1, self.now(), session.known_events)
+        batch = read_batch(fresh, session.last_load_seq() + 1, self.now(), session.known_events, self._reading())
         if batch.tables:
-            pipeline.run(raw_tables(batch.tables), loader_file_format="parquet")
+            displaced = batch.tables.get("displaced_events")
+            if displaced is not None:
+                session.forget_build()
+            with session.loading(displaced):
+                pipeline.run(raw_tables(batch.tables), loader_file_format="parquet")
         for segment, error in batch.poisoned:
             self.stage.set_aside(segment)
             self.notice(f"{segment.path.name} cannot be read and was set aside: {error}")
@@ -132,22 +139,27 @@ class Loader:
             poisoned=(*report.poisoned, *((segment.path.name, error) for segment, error in batch.poisoned)),
         )
 
+    def _reading(self) -> ReadingOptions:
+        return ReadingOptions(scratch=self.state / "scratch")
+
     def _pipeline(self, session: WarehouseSession) -> dlt.Pipeline:
-        dlt.config["runtime.dlthub_telemetry"] = False
-        # The tables' shape stands in this project; nothing is to be restored from the warehouse.
-        dlt.config["restore_from_destination"] = False
-        dlt.config["load.delete_completed_jobs"] = True
-        dlt.config["normalize.workers"] = 1
+        apply_dlt_settings()
         return dlt.pipeline(
             "hookmart", pipelines_dir=str(self.state / "dlt"), destination=session.destination(), dataset_name=DATASET
         )
 
     @staticmethod
-    def _finish_pending(pipeline: dlt.Pipeline) -> None:
+    def _finish_pending(pipeline: dlt.Pipeline, session: WarehouseSession) -> None:
         # A run with a package pending would load that and drop its own data without a word, so the old one goes first.
-        if pipeline.has_pending_data:
+        if not pipeline.has_pending_data:
+            return
+        if session.loads_whole:
+            # Its segments stand in the stage yet, or the ledger has it.
+            pipeline.drop()
+        else:
             pipeline.normalize()
             pipeline.load()
+            session.remove_displaced()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

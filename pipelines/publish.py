@@ -21,6 +21,9 @@ FILE_NAME = "marts.duckdb"
 CURRENT = "current"
 KEPT_GENERATIONS = 3
 
+PUBLISHED_NOTE = "published"
+"""In the build's state: what readers have, where they read the warehouse itself."""
+
 _STORAGE_VERSION = "v1.4.0"
 _SCHEMA = "marts"
 

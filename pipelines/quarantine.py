@@ -25,8 +25,8 @@ from pipelines.warehouse import Warehouse, WarehouseSession
 PORTION_BYTES = 32 * 1024 * 1024
 """Of bodies judged and staged at a time, so that neither memory grows with the quarantine nor the loader waits long."""
 
-_FETCHED_ROWS = 100
 _TABLE = f"{DATASET}.quarantined_events"
+_BEYOND = "(delivery_id > $after_delivery or (delivery_id = $after_delivery and position > $after_position))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,25 +135,25 @@ class Quarantine:
         Raises:
             WarehouseLockedError: Another program kept the warehouse open.
         """
-        if not self.warehouse.database.exists():
+        if not self.warehouse.exists():
             return []
-        having = "" if is_all else "having count(*) filter (replayed_at is null) > 0"
+        having = "" if is_all else "having sum(case when replayed_at is null then 1 else 0 end) > 0"
         with self.warehouse.session() as session:
             if not _has_quarantine(session):
                 return []
-            rows = session.connection.execute(f"""
+            rows = session.execute(f"""
                 select
                     source_id, reason, event_type, schema_version, count(*) as events,
-                    count(*) filter (replayed_at is null) as open, min(received_at), max(received_at)
+                    sum(case when replayed_at is null then 1 else 0 end) as open, min(received_at), max(received_at)
                 from {_TABLE}
                 group by source_id, reason, event_type, schema_version
                 {having}
                 order by open desc, events desc, source_id, reason, event_type, schema_version
-            """).fetchall()
+            """)
         return [
             QuarantineGroup(
                 source_id=source, reason=reason, event_type=event_type, schema_version=version, events=events,
-                open=waiting, first_seen=first, last_seen=last,
+                open=int(waiting), first_seen=first, last_seen=last,
             )
             for source, reason, event_type, version, events, waiting, first, last in rows
         ]  # fmt: skip
@@ -165,7 +165,7 @@ class Quarantine:
         Raises:
             WarehouseLockedError: Another program kept the warehouse open.
         """
-        if not self.warehouse.database.exists():
+        if not self.warehouse.exists():
             return []
         with self.warehouse.session() as session:
             where, values = "delivery_id = $delivery_id", {"delivery_id": delivery_id}
@@ -203,8 +203,8 @@ class Quarantine:
         }
         conditions = ["replayed_at is null", *(f"{name} = ${name}" for name in wanted)]
         after: dict[str, str | int] = {}
-        while self.warehouse.database.exists():
-            beyond = ["(delivery_id, position) > ($after_delivery, $after_position)"] if after else []
+        while self.warehouse.exists():
+            beyond = [_BEYOND] if after else []
             with self.warehouse.session() as session:
                 if not _has_quarantine(session):
                     return
@@ -227,12 +227,10 @@ def _has_quarantine(session: WarehouseSession) -> bool:
 
 def _events(session: WarehouseSession, where: str, values: Mapping[str, str | int]) -> Iterator[QuarantinedEvent]:
     names = QUARANTINED_SCHEMA.names
-    rows = session.connection.execute(
+    for row in session.rows(
         f"select {', '.join(names)} from {_TABLE} where {where} order by delivery_id, position", values
-    )
-    while fetched := rows.fetchmany(_FETCHED_ROWS):
-        for row in fetched:
-            yield QuarantinedEvent(**dict(zip(names, row, strict=True)))
+    ):
+        yield QuarantinedEvent(**dict(zip(names, row, strict=True)))
 
 
 def _judge(events: Sequence[QuarantinedEvent]) -> tuple[list[StagedLine], Counter[str]]:

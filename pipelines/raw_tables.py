@@ -22,11 +22,16 @@ class RawTable:
         name: In the schema `raw`.
         key: What identifies a row; a load that repeats it replaces the row by itself.
         first_by: Of two rows with one key in one load, the smaller stays.
+        clock: An instant that a row which repeats repeats too, so that a search can leave out other days.
+        replaced_when: SQL over `held` and `arriving`: whether a row that comes again takes the place of the one before;
+            None where it never does.
     """
 
     name: str
     key: tuple[str, ...]
     first_by: str = "load_seq"
+    clock: str | None = None
+    replaced_when: str | None = None
 
 
 RAW_TABLES: dict[str, RawTable] = {
@@ -34,10 +39,17 @@ RAW_TABLES: dict[str, RawTable] = {
     for table in (
         # Two senders may use the same id: without source_id the merge would fold them into one row.
         *(RawTable(name, ("source_id", "event_id"), first_by="received_at") for name in EVENT_COLUMNS),
-        RawTable("quarantined_events", ("delivery_id", "position")),
+        # A row comes once more when its replay has loaded, to say so.
+        RawTable("quarantined_events", ("delivery_id", "position"), clock="received_at", replaced_when="true"),
         RawTable("replayed_events", ("delivery_id", "position")),
-        RawTable("event_conflicts", ("source_id", "event_id", "body_sha256"), first_by="received_at"),
-        RawTable("deliveries", ("delivery_id",)),
+        RawTable(
+            "event_conflicts",
+            ("source_id", "event_id", "body_sha256"),
+            first_by="received_at",
+            replaced_when="arriving.received_at < held.received_at",
+        ),
+        RawTable("displaced_events", ("source_id", "event_id", "batch_id")),
+        RawTable("deliveries", ("delivery_id",), clock="received_at"),
         RawTable("loads", ("batch_id", "source_id", "received_date")),
     )
 }

@@ -1,247 +1,35 @@
-"""The warehouse as the loader sees it: what it holds already, and the dlt destination that writes to it."""
+"""
+The warehouse as the loader and the build see it, whatever engine it is.
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+What a session asks in SQL stands here once, in words that every engine knows; how it connects, which dlt destination
+writes to it and how it looks up known events stands in one module per engine.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any, ClassVar
 
-import dlt
-import duckdb
 import pyarrow as pa
 from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
-from pipelines.batches import Counts
-from pipelines.errors import WarehouseLockedError
-from pipelines.fates import KNOWN_SCHEMA, QUARANTINED_SCHEMA, REPLAYED_SCHEMA, KnownEvents
+from pipelines.fates import KnownEvents
 from pipelines.raw_tables import DATASET, RAW_TABLES
 
 LOCK_PATIENCE = 60.0
-"""Seconds to wait for another program to let go of the warehouse file."""
+"""Seconds to wait for another program to let go of the warehouse, or for its server to answer."""
 
+_BUILDS_SCHEMA = "intermediate"
+_BUILDS_TABLE = "builds"
+_BUILDS = f"{_BUILDS_SCHEMA}.{_BUILDS_TABLE}"
 
-# dlt adds a column that belongs to a key as "not null", which no table with rows in it takes.
-_ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
-
-
-@dataclass(frozen=True, slots=True)
-class Warehouse:
-    """
-    A DuckDB file that only the loader and the build open; readers have the published copy.
-
-    Attributes:
-        database: Path of the file; made where it is missing.
-        patience: Seconds to wait while another program has it open.
-        notice: Told once, when a wait begins.
-    """
-
-    database: Path
-    patience: float = LOCK_PATIENCE
-    notice: Callable[[str], None] = lambda _message: None
-
-    @contextmanager
-    def session(self) -> Iterator["WarehouseSession"]:
-        """
-        Hold the warehouse open for writing.
-
-        Raises:
-            WarehouseLockedError: Another program kept it open for longer than `patience`.
-        """
-        self.database.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._connect()
-        try:
-            session = WarehouseSession(connection)
-            session.upgrade()
-            yield session
-        finally:
-            connection.close()
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.patience
-        told = False
-        while True:
-            try:
-                return duckdb.connect(self.database)
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise
-                if time.monotonic() >= deadline:
-                    message = (
-                        f"The warehouse {self.database} is open in another program. Close it there (readers open the "
-                        "published copy instead); what was received stays staged until then."
-                    )
-                    raise WarehouseLockedError(message) from error
-            if not told:
-                self.notice(f"waiting: {self.database} is open in another program")
-                told = True
-            time.sleep(0.1)
-
-
-@dataclass(frozen=True, slots=True)
-class WarehouseSession:
-    """The open warehouse."""
-
-    connection: duckdb.DuckDBPyConnection
-
-    def destination(self) -> Destination:  # type: ignore[type-arg]
-        """Return dlt's destination on this connection, its merges atomic."""
-        # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
-        return dlt.destinations.duckdb(self.connection, supports_transactions=True)
-
-    def upgrade(self) -> None:
-        """Give the tables of a warehouse that an earlier version made the columns that they lack."""
-        for dataset, table in self.connection.execute(
-            "select table_schema, table_name from information_schema.tables where table_schema in (?, ?)",
-            [DATASET, f"{DATASET}_staging"],
-        ).fetchall():
-            for column, definition in _ADDED_COLUMNS.get(table, {}).items():
-                self.connection.execute(f"alter table {dataset}.{table} add column if not exists {column} {definition}")
-
-    def missing_tables(self) -> set[str]:
-        """Return the names of the raw tables that do not exist yet."""
-        found = self.connection.execute(
-            "select table_name from information_schema.tables where table_schema = ?", [DATASET]
-        ).fetchall()
-        return set(RAW_TABLES) - {name for (name,) in found}
-
-    def last_load_seq(self) -> int:
-        """Return the place of the newest load, 0 before the first."""
-        if "loads" in self.missing_tables():
-            return 0
-        row = self.connection.execute(f"select coalesce(max(load_seq), 0) from {DATASET}.loads").fetchone()
-        return int(row[0]) if row else 0
-
-    def loaded_batches(self, batch_ids: Sequence[str]) -> set[str]:
-        """Return those of *batch_ids* whose load has committed."""
-        if "loads" in self.missing_tables():
-            return set()
-        found = self.connection.execute(
-            f"select distinct batch_id from {DATASET}.loads where batch_id in (select unnest(?))", [list(batch_ids)]
-        ).fetchall()
-        return {batch_id for (batch_id,) in found}
-
-    @property
-    def known_events(self) -> KnownEvents:
-        """What `raw` holds of the lines of a load."""
-        return HeldEvents(self.connection, is_empty=bool(self.missing_tables()))
-
-    def ledger_by_source(self) -> dict[str, tuple[Counts, str]]:
-        """Return what the ledger of loads says became of all lines, and when the newest came, by source."""
-        if "loads" in self.missing_tables():
-            return {}
-        rows = self.connection.execute(
-            f"select source_id, {_iso('max(last_received_at)')}, "
-            f"{', '.join(f'sum({name})' for name in Counts.__slots__)} from {DATASET}.loads "
-            "group by source_id order by source_id"
-        ).fetchall()
-        return {source: (Counts(*(int(total) for total in totals)), last) for source, last, *totals in rows}
-
-    def last_loaded_at(self) -> str | None:
-        """Return when the newest load was read, ISO 8601 in UTC; None before the first."""
-        if "loads" in self.missing_tables():
-            return None
-        row = self.connection.execute(f"select {_iso('max(loaded_at)')} from {DATASET}.loads").fetchone()
-        return row[0] if row else None
-
-    def rows_by_source(self) -> dict[str, dict[str, int]]:
-        """Return how many rows `raw` really holds, by source: `events`, `quarantined` and `refused`."""
-        if self.missing_tables():
-            return {}
-        events = " union all ".join(f"select source_id from {DATASET}.{table}" for table in EVENT_COLUMNS)
-        found: dict[str, dict[str, int]] = {}
-        for name, rows in (
-            ("events", events),
-            ("quarantined", f"select source_id from {DATASET}.quarantined_events"),
-            ("refused", f"select source_id from {DATASET}.deliveries where outcome = 'refused'"),
-        ):
-            for source, count in self.connection.execute(
-                f"select source_id, count(*) from ({rows}) as held group by source_id"
-            ).fetchall():
-                found.setdefault(source, {"events": 0, "quarantined": 0, "refused": 0})[name] = int(count)
-        return found
-
-    def open_by_source(self) -> dict[str, int]:
-        """Return how many quarantined events have not been replayed, by source; none where there are none."""
-        if self.missing_tables():
-            return {}
-        rows = self.connection.execute(
-            f"select source_id, count(*) from {DATASET}.quarantined_events where replayed_at is null group by source_id"
-        ).fetchall()
-        return {source: int(count) for source, count in rows}
-
-    def secrets_by_source(self) -> dict[str, dict[str, str]]:
-        """Return when the newest delivery that each secret verified was received, by source and secret; sorted."""
-        if self.missing_tables():
-            return {}
-        rows = self.connection.execute(
-            f"select source_id, secret_name, {_iso('max(received_at)')} from {DATASET}.deliveries "
-            "where secret_name is not null and outcome in ('accepted', 'quarantined') group by all order by all"
-        ).fetchall()
-        found: dict[str, dict[str, str]] = {}
-        for source, secret, last in rows:
-            found.setdefault(source, {})[secret] = last
-        return found
-
-    def last_build(self) -> "RecordedBuild | None":
-        """Return the newest complete build of the marts, None before the first."""
-        if not self._has_builds():
-            return None
-        row = self.connection.execute(f"select load_seq, fingerprint from {_BUILDS} where is_complete").fetchone()
-        return RecordedBuild(int(row[0]), row[1]) if row else None
-
-    def stamp_build(self, fingerprint: str) -> None:
-        """Write on the newest complete build what its rows depended on besides the events."""
-        self.connection.execute(f"update {_BUILDS} set fingerprint = ? where is_complete", [fingerprint])
-
-    def _has_builds(self) -> bool:
-        row = self.connection.execute(
-            "select count(*) from information_schema.tables where table_schema || '.' || table_name = ?", [_BUILDS]
-        ).fetchone()
-        return bool(row and row[0])
-
-
-@dataclass(frozen=True, slots=True)
-class HeldEvents(KnownEvents):
-    """What the open warehouse holds of the lines of a load."""
-
-    connection: duckdb.DuckDBPyConnection
-    is_empty: bool
-
-    def accepted(self, keys: pa.Table) -> pa.Table:
-        """Return those of *keys* that are in an event table."""
-        # An id is unique within a source whatever its type, so every table is asked.
-        return self._held(tuple(EVENT_COLUMNS), keys, KNOWN_SCHEMA)
-
-    def quarantined(self, places: pa.Table) -> pa.Table:
-        """Return the rows at *places*, replayed ones included."""
-        return self._held(("quarantined_events",), places, QUARANTINED_SCHEMA)
-
-    def replayed(self, places: pa.Table) -> pa.Table:
-        """Return those of *places* whose replay has loaded."""
-        return self._held(("replayed_events",), places, REPLAYED_SCHEMA)
-
-    def _held(self, tables: tuple[str, ...], keys: pa.Table, schema: pa.Schema) -> pa.Table:
-        if self.is_empty:
-            return schema.empty_table()
-        self.connection.register("arriving_keys", keys)
-        try:
-            held = " union all ".join(
-                f"select {', '.join(schema.names)} from {DATASET}.{table} semi join arriving_keys "
-                f"using ({', '.join(keys.column_names)})"
-                for table in tables
-            )
-            return self.connection.sql(held).to_arrow_table().cast(schema)
-        finally:
-            self.connection.unregister("arriving_keys")
-
-
-def _iso(instant: str) -> str:
-    """SQL for *instant*, in UTC, as ISO 8601."""
-    return f"strftime({instant}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-
-
-_BUILDS = "intermediate.builds"
+_NAMES_AT_A_TIME = 500
+"""In one `in (...)`; engines limit its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +44,261 @@ class RecordedBuild:
 
     load_seq: int
     fingerprint: str | None
+
+
+MartReader = Callable[[str, Mapping[str, Any]], pa.Table]
+"""
+Gives the rows of a query as Arrow; `$name` in it stands for one of the values.
+
+Raises:
+    QueryError: The engine says that the query is wrong, or asks for more than reading.
+"""
+
+
+class Warehouse(ABC):
+    """
+    Where events are loaded and marts are built.
+
+    Attributes:
+        patience: Seconds to wait while it cannot be had.
+        notice: Told once, when a wait begins.
+    """
+
+    patience: float
+    notice: Callable[[str], None]
+
+    @property
+    @abstractmethod
+    def dbt_target(self) -> str:
+        """The name of its output in `dbt_project/profiles.yml`."""
+
+    @abstractmethod
+    def dbt_environment(self) -> Mapping[str, str]:
+        """Return the variables that this output reads."""
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager["WarehouseSession"]:
+        """
+        Hold the warehouse for writing; nobody else of us has it meanwhile.
+
+        Raises:
+            WarehouseLockedError: Another program kept it for longer than `patience`.
+        """
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Return whether anything can have been loaded; False spares a reader to make an empty warehouse."""
+
+    @abstractmethod
+    def reading(self, published: Path) -> AbstractContextManager["MartReader"]:
+        """
+        Give a reader of the marts, all of one build, whatever is built meanwhile; it names them without a schema.
+
+        Raises:
+            NotPublishedError: No build has published yet.
+        """
+
+    def close_dbt(self) -> None:  # noqa: B027 - most engines have nothing to close
+        """Let go of what dbt keeps open after a command."""
+
+
+class WarehouseSession(ABC):
+    """The open warehouse."""
+
+    @abstractmethod
+    def destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return the dlt destination that writes to it, its merges atomic."""
+
+    def input_destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return the dlt destination that the optional inputs are written with."""
+        return self.destination()
+
+    @property
+    @abstractmethod
+    def known_events(self) -> KnownEvents:
+        """What `raw` holds of the lines of a load."""
+
+    @abstractmethod
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, few at a time; `$name` in *sql* stands for one of *values*."""
+
+    @abstractmethod
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run *sql*, which has taken effect for good on return, and return its rows; none where it gives none."""
+
+    @abstractmethod
+    def arrow(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of a query as Arrow."""
+
+    @abstractmethod
+    def publish(self, published: Path, load_seq: int) -> Path | None:
+        """
+        Give what was built to readers, all marts at once, and return the directory of the new generation.
+
+        None where readers read the warehouse itself.
+        """
+
+    @abstractmethod
+    def is_published(self, published: Path) -> bool:
+        """Return whether readers have marts of any build."""
+
+    loads_whole: ClassVar[bool] = False
+    """Whether a load that was interrupted left nothing: then it is read again, and otherwise dlt completes it."""
+
+    @contextmanager
+    def loading(self, displaced: pa.Table | None) -> Iterator[None]:
+        """
+        Stand by while dlt loads, and remove what its load displaced: rows of *displaced*, None where there are none.
+
+        A row that gives way to one in the same table is gone already: it has the same key.
+        """
+        yield
+        if displaced is not None:
+            self.remove_displaced()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let dbt write to the warehouse meanwhile, and nobody else of us where the engine can tell us apart."""
+        yield
+
+    def upgrade(self) -> None:  # noqa: B027 - an engine without older versions has nothing to bring up
+        """Bring the tables of a warehouse that an earlier version made to today's shape; again and again."""
+
+    def table_names(self, schema: str) -> set[str]:
+        """Return the names of the tables and views in *schema*; none where there is no such schema."""
+        found = self.execute(
+            "select table_name from information_schema.tables where table_schema = $schema", {"schema": schema}
+        )
+        return {name for (name,) in found}
+
+    def missing_tables(self) -> set[str]:
+        """Return the names of the raw tables that do not exist yet."""
+        return set(RAW_TABLES) - self.table_names(DATASET)
+
+    def last_load_seq(self) -> int:
+        """Return the place of the newest load, 0 before the first."""
+        if "loads" in self.missing_tables():
+            return 0
+        return int(self.execute(f"select coalesce(max(load_seq), 0) from {DATASET}.loads")[0][0])
+
+    def loaded_batches(self, batch_ids: Sequence[str]) -> set[str]:
+        """Return those of *batch_ids* whose load has committed."""
+        return {batch_id for batch_id, _ in self._ledger_of(batch_ids)}
+
+    def last_loaded_at(self) -> datetime | None:
+        """Return when the newest load was read, UTC; None before the first."""
+        if "loads" in self.missing_tables():
+            return None
+        [(moment,)] = self.execute(f"select max(loaded_at) from {DATASET}.loads")
+        return None if moment is None else moment
+
+    def open_by_source(self) -> dict[str, int]:
+        """Return how many quarantined events have not been replayed, by source; none where there are none."""
+        if self.missing_tables():
+            return {}
+        rows = self.execute(
+            f"select source_id, count(*) from {DATASET}.quarantined_events where replayed_at is null group by source_id"
+        )
+        return {source: int(count) for source, count in rows}
+
+    def secrets_by_source(self, after_load_seq: int = 0) -> dict[str, dict[str, datetime]]:
+        """
+        Return when the newest delivery that each secret verified was received, UTC, by source and secret.
+
+        Of the deliveries loaded after *after_load_seq* only.
+        """
+        rows = self.execute(
+            f"select source_id, secret_name, max(received_at) from {DATASET}.deliveries "
+            "where load_seq > $load_seq and secret_name is not null and outcome in ('accepted', 'quarantined') "
+            "group by source_id, secret_name",
+            {"load_seq": after_load_seq},
+        )
+        found: dict[str, dict[str, datetime]] = {}
+        for source, secret, last in rows:
+            found.setdefault(source, {})[secret] = last
+        return found
+
+    def remove_displaced(self) -> None:
+        """Remove the events that an earlier received copy took the place of, and mend what names them; repeatable."""
+        for table in EVENT_COLUMNS:
+            self.execute(f"""
+                delete from {DATASET}.{table}
+                where exists (
+                    select 1
+                    from {DATASET}.displaced_events as displaced
+                    where
+                        displaced.source_id = {table}.source_id
+                        and displaced.event_id = {table}.event_id
+                        and displaced.batch_id = {table}.batch_id
+                )
+            """)
+        newest = f"""
+            select displaced.source_id, displaced.event_id, displaced.kept_body_sha256
+            from {DATASET}.displaced_events as displaced
+            where displaced.load_seq = (
+                select max(other.load_seq)
+                from {DATASET}.displaced_events as other
+                where other.source_id = displaced.source_id and other.event_id = displaced.event_id
+            )
+        """
+        of_the_event = "newest.source_id = event_conflicts.source_id and newest.event_id = event_conflicts.event_id"
+        self.execute(f"""
+            delete from {DATASET}.event_conflicts
+            where exists (
+                select 1
+                from ({newest}) as newest
+                where {of_the_event} and newest.kept_body_sha256 = event_conflicts.body_sha256
+            )
+        """)
+        self.execute(f"""
+            update {DATASET}.event_conflicts
+            set kept_body_sha256 = (select max(newest.kept_body_sha256) from ({newest}) as newest where {of_the_event})
+            where exists (select 1 from ({newest}) as newest where {of_the_event})
+        """)
+
+    def forget_build(self) -> None:
+        """Make the next build a full one: rows of `raw` were changed or removed, not only added."""
+        if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
+            self.execute(f"update {_BUILDS} set fingerprint = null")
+
+    def look_again_from(self, batch_ids: Sequence[str]) -> None:
+        """
+        Make the next build look at all that was loaded since the oldest load of *batch_ids*.
+
+        A load that was interrupted keeps its `load_seq`, and commits after younger ones of other loaders.
+        """
+        places = [load_seq for _, load_seq in self._ledger_of(batch_ids)]
+        if places and _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
+            self.execute(
+                f"update {_BUILDS} set load_seq = $load_seq where load_seq > $load_seq", {"load_seq": min(places) - 1}
+            )
+
+    def last_build(self) -> RecordedBuild | None:
+        """Return the newest complete build of the marts, None before the first."""
+        if _BUILDS_TABLE not in self.table_names(_BUILDS_SCHEMA):
+            return None
+        rows = self.execute(f"select load_seq, fingerprint from {_BUILDS} where is_complete")
+        return RecordedBuild(int(rows[0][0]), rows[0][1]) if rows else None
+
+    def stamp_build(self, fingerprint: str) -> None:
+        """Write on the newest complete build what its rows depended on besides the events."""
+        self.execute(f"update {_BUILDS} set fingerprint = $fingerprint where is_complete", {"fingerprint": fingerprint})
+
+    def _ledger_of(self, batch_ids: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """Yield batch and place of every row that the ledger of loads has of *batch_ids*."""
+        if not batch_ids or "loads" in self.missing_tables():
+            return
+        for start in range(0, len(batch_ids), _NAMES_AT_A_TIME):
+            names = {f"batch_{at}": name for at, name in enumerate(batch_ids[start : start + _NAMES_AT_A_TIME])}
+            places = ", ".join(f"${name}" for name in names)
+            yield from (
+                (batch_id, int(load_seq))
+                for batch_id, load_seq in self.execute(
+                    f"select distinct batch_id, load_seq from {DATASET}.loads where batch_id in ({places})", names
+                )
+            )
+
+
+def by_name(sql: str, values: Mapping[str, Any] | None) -> str:
+    """Return *sql* with `%(name)s` for each `$name`, as drivers after Python's DB-API want it."""
+    return sql if values is None else re.sub(r"\$([a-z]\w*)", r"%(\1)s", sql.replace("%", "%%"))

@@ -13,6 +13,7 @@ from ingest.staging import CLOSED, Stage, StagedLine, new_batch_id
 from ingest.uuid7 import new_uuid7
 from models.reading import ContractViolation, read_event
 from pipelines.build import Builder, BuildReport
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.load import Loader, LoadReport
 from pipelines.warehouse import Warehouse
 from tests.oracle_events import body
@@ -20,8 +21,15 @@ from tests.oracle_events import body
 RECEIVED_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 _MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
 
-_PARSED = Builder(Warehouse(Path("nowhere")), Path("nowhere"), Path("nowhere"))
-"""Never builds: it holds what a builder of this process has parsed, because parsing takes longer than building."""
+_PARSED: dict[tuple[str, str], Builder] = {}
+"""
+By dbt's target, and the server's database, whose name dbt keeps: a builder that has parsed the project in this process,
+which takes longer than building.
+"""
+
+
+def _parsing_of(warehouse: Warehouse) -> tuple[str, str]:
+    return warehouse.dbt_target, warehouse.dbt_environment().get("HOOKMART_POSTGRES_DATABASE", "")
 
 
 def staged_line(source: str, raw: bytes, received_at: datetime) -> StagedLine:
@@ -46,17 +54,26 @@ def staged_line(source: str, raw: bytes, received_at: datetime) -> StagedLine:
     )  # fmt: skip
 
 
-class Line:
-    """One stage, one warehouse, one published directory under *root*."""
+class BareLine:
+    """
+    One stage and one warehouse, of whatever engine, under *root*.
 
-    def __init__(self, root: Path, timezone: str = "UTC", builder: Builder | None = None) -> None:
+    Attributes:
+        warehouse: Where events go.
+    """
+
+    warehouse: Warehouse
+
+    def __init__(self, root: Path, warehouse: Warehouse, timezone: str = "UTC", builder: Builder | None = None) -> None:
         self.root = root
         self.stage = Stage(root / "stage")
         self.stage.root.mkdir(parents=True, exist_ok=True)
-        self.warehouse = Warehouse(root / "warehouse.duckdb", patience=5)
+        self.warehouse = warehouse
         self.loader = Loader(self.stage, root / "archive", self.warehouse, root / "state")
         self.builder = Builder(self.warehouse, root / "published", root / "state" / "dbt", reporting_timezone=timezone)
-        self.builder._manifest, self.builder._parsed = (builder or _PARSED)._manifest, (builder or _PARSED)._parsed
+        parsed = builder or _PARSED.get(_parsing_of(warehouse))
+        if parsed is not None:
+            self.builder._manifest, self.builder._parsed = parsed._manifest, parsed._parsed
         self._received = 0
 
     def stage_posts(self, posts: Sequence[Mapping[str, Any]], segments: int = 1) -> None:
@@ -88,8 +105,29 @@ class Line:
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
         report = self.builder.build(full_refresh=full_refresh)
-        _PARSED._manifest, _PARSED._parsed = self.builder._manifest, self.builder._parsed
+        self._keep_parsed()
         return report
+
+    def derive(self, *, full_refresh: bool = False) -> None:
+        """Only dbt's part of a build: the marts in the warehouse, without gate tests, record or publication."""
+        self.builder._dbt("run", *(["--full-refresh"] if full_refresh else []))
+        self._keep_parsed()
+
+    def query_warehouse(self, sql: str) -> list[dict[str, Any]]:
+        """Rows from the warehouse itself; no reader but a test may do this."""
+        raise NotImplementedError
+
+    def _keep_parsed(self) -> None:
+        _PARSED[_parsing_of(self.warehouse)] = self.builder
+
+
+class Line(BareLine):
+    """One stage, one DuckDB warehouse, one published directory under *root*."""
+
+    warehouse: DuckDBWarehouse
+
+    def __init__(self, root: Path, timezone: str = "UTC", builder: Builder | None = None) -> None:
+        super().__init__(root, DuckDBWarehouse(root / "warehouse.duckdb", patience=5), timezone, builder)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows from the published file."""
@@ -103,11 +141,6 @@ class Line:
         """All rows of all published marts, sorted by all their columns."""
         tables = self.query(_MARTS)
         return {row["table_name"]: self.query(f"from marts.{row['table_name']} order by all") for row in tables}
-
-    def derive(self, *, full_refresh: bool = False) -> None:
-        """Only dbt's part of a build: the marts in the warehouse, without gate tests, record or publication."""
-        self.builder._dbt("run", *(["--full-refresh"] if full_refresh else []))
-        _PARSED._manifest, _PARSED._parsed = self.builder._manifest, self.builder._parsed
 
     def warehouse_marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all marts in the warehouse, sorted by all their columns."""

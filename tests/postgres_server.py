@@ -9,6 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
+
+import psycopg2
 
 _PACKAGED = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 _DIRECTORIES = (*_PACKAGED, *map(Path, os.environ.get("PATH", "").split(os.pathsep)))
@@ -31,10 +34,40 @@ class PostgresServer:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Where libpq finds it."""
-        return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+    def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
+        """Where *database* is, as a client wants it."""
+        secret = f":{password}" if password else ""
+        return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        """Run *sql* as the administrator, outside of a transaction."""
+        connection = psycopg2.connect(self.url(database))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+        connection.close()
+
+    def make_database(self) -> str:
+        """Make an empty database, and return its name."""
+        name = f"programme_{uuid4().hex[:8]}"
+        self.execute(f"create database {name}")
+        return name
+
+    def guard(self, user: str, password: str) -> None:
+        """Make a role that has to give its password."""
+        self.execute(f"create role {user} login password '{password}'")
+        access = self._data / "pg_hba.conf"
+        access.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
+        self.execute("select pg_reload_conf()")
+
+    def stop(self) -> None:
+        """Go down as after a power cut."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+
+    def start(self) -> None:
+        """Come up, on the same port."""
+        options = f"-p {self.port} -k {self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", self._data / "log", "-o", options, "start")
 
     def __enter__(self) -> Self:
         if os.getuid() == 0:
@@ -42,14 +75,13 @@ class PostgresServer:
             shutil.chown(self._directory.name, "postgres")
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync",
                   "--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8")  # fmt: skip
-        options = f"-p {self.port} -k {self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", self._data / "log", "-o", options, "start")
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        self.stop()
         self._directory.cleanup()
 
     @staticmethod

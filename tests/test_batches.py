@@ -56,14 +56,25 @@ class Reader:
         path = self._line.stage_raw(lines if isinstance(lines, bytes) else b"".join(each.encode() for each in lines))
         return Segment(path.stem, path, path.stat().st_size)
 
-    def read(self, *lines: StagedLine, known: Iterable[tuple[str, str, str]] = ()) -> LoadBatch:
+    def read(self, *lines: StagedLine, known: Iterable[StagedLine] = ()) -> LoadBatch:
         return self.read_segments([self.segment(lines)], known=known)
 
-    def read_segments(self, segments: list[Segment], *, known: Iterable[tuple[str, str, str]] = ()) -> LoadBatch:
-        held = pa.Table.from_pylist(
-            [dict(zip(KNOWN_SCHEMA.names, row, strict=True)) for row in known], schema=KNOWN_SCHEMA
-        )
+    def read_segments(self, segments: list[Segment], *, known: Iterable[StagedLine] = ()) -> LoadBatch:
+        held = pa.Table.from_pylist([_held(line) for line in known], schema=KNOWN_SCHEMA)
         return read_batch(segments, 7, LOADED_AT, _Held(held))
+
+
+def _held(line: StagedLine) -> dict[str, Any]:
+    """The event of *line* as a warehouse holds it."""
+    return {
+        "source_id": line.source_id,
+        "event_id": line.event_id,
+        "occurred_at": datetime.fromisoformat(line.occurred_at or "").replace(tzinfo=None),
+        "received_at": datetime.fromisoformat(line.received_at).replace(tzinfo=None),
+        "delivery_id": line.delivery_id,
+        "batch_id": "earlier",
+        "body_sha256": line.body_sha256,
+    }
 
 
 class _Held(KnownEvents):
@@ -121,8 +132,9 @@ def test_a_repeated_body_is_a_duplicate_and_another_body_a_conflict(reader: Read
 
 def test_what_the_warehouse_holds_was_there_first(reader: Reader) -> None:
     """An event loaded before is a duplicate or a conflict now, whatever the order within the batch."""
-    same, other = accepted(event("e1"), after=5), accepted(event("e1", program_id="other"))
-    batch = reader.read(other, same, known=[("acme", "e1", same.body_sha256 or "")])
+    held, same = accepted(event("e1")), accepted(event("e1"), after=5)
+    other = accepted(event("e1", program_id="other"), after=3)
+    batch = reader.read(other, same, known=[held])
 
     assert rows(batch, "click_events") == []
     assert batch.counts == Counts(received=2, duplicate=2, conflicting=1)

@@ -14,8 +14,8 @@ from ingest.errors import SettingsError
 from ingest.secrets import resolve_secrets
 from ingest.settings import load_settings
 from ingest.staging import Stage
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.load import Loader
-from pipelines.warehouse import Warehouse
 from tests.running_receiver import CONFIGURATION, EVENT_FILES, ROOT, SECRET, RunningReceiver, signature, until
 
 EVENT = orjson.loads(EVENT_FILES[3].read_bytes())
@@ -39,7 +39,7 @@ class Line:
         self._loader = Loader(
             Stage(directory / "var" / "stage"),
             directory / "var" / "archive",
-            Warehouse(self.database, patience=5),
+            DuckDBWarehouse(self.database, patience=5),
             directory / "var" / "state",
         )
 

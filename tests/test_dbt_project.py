@@ -63,6 +63,12 @@ CORRUPTIONS = {
         "update marts.payouts set debit_amount = debit_amount + 1 where status = 'completed'",
         "delete from marts.payouts where status = 'completed'",
     ],
+    "received_lines_are_accounted_for": [
+        "delete from raw.click_events where event_id = (select min(event_id) from raw.click_events)",
+        "insert into raw.payout_events from raw.payout_events limit 1",
+        "update raw.loads set duplicate = duplicate + 1 where batch_id = (select min(batch_id) from raw.loads)",
+        "update raw.partner_events set received_at = received_at - interval 40 day",
+    ],
     "money_is_exact": [
         "alter table marts.payouts alter amount type double",
         "alter table marts.commission_statement_monthly alter earned_rc type decimal(28, 4)",

@@ -16,9 +16,10 @@ import yaml
 from pydantic import BaseModel
 
 from ingest.errors import REFUSALS
-from ingest.settings import ProgramSettings, StageSettings, WarehouseSettings, load_settings
+from ingest.settings import ProgramSettings, StageSettings, load_settings
 from ingest.source_settings import SourceSettings
 from ingest.sources import PRESETS, Scheme
+from ingest.warehouse_settings import WarehouseSettings
 from models import enumerations
 from models.event_types import EVENT_TYPES
 from models.json_schema import json_schema

@@ -12,7 +12,7 @@ from typing import Any
 import dlt
 import pytest
 from dlt.common.storages.load_package import PackageStorage
-from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.common.storages.load_storage import LoadStorage
 from dlt.extract.storage import ExtractStorage
 from dlt.load.load import Load
 
@@ -26,16 +26,6 @@ POSTS = random_programme(11, partners=3, conversions=5, payouts=3, clicks=3)
 FIRST, SECOND = POSTS[: len(POSTS) // 3], POSTS[len(POSTS) // 3 :]
 
 
-def is_copy(_self: object, _load_id: str, job_file: str, *_rest: object) -> bool:
-    """A job has copied rows to dlt's staging dataset."""
-    return not job_file.endswith(".sql")
-
-
-def is_merge(_self: object, _load_id: str, job_file: str, *_rest: object) -> bool:
-    """A job has merged rows into a table of `raw`."""
-    return job_file.endswith(".sql")
-
-
 def is_any(*_arguments: object) -> bool:
     """Whatever the call."""
     return True
@@ -46,13 +36,10 @@ POINTS: dict[str, tuple[Any, str, int, Callable[..., bool]]] = {
     "package half extracted": (ExtractStorage, "commit_new_load_package", 1, is_any),
     "package extracted": (dlt.Pipeline, "normalize", 1, is_any),
     "package normalized": (dlt.Pipeline, "load", 1, is_any),
-    "one table copied, not marked done": (PackageStorage, "save_pending_transition", 1, is_copy),
-    "some tables copied": (PackageStorage, "save_pending_transition", 4, is_copy),
-    "one table merged, not committed": (DuckDbSqlClient, "commit_transaction", 1, is_any),
-    "some tables merged, one not committed": (DuckDbSqlClient, "commit_transaction", 4, is_any),
-    "one table merged, not marked done": (PackageStorage, "save_pending_transition", 1, is_merge),
-    "some tables merged": (PackageStorage, "save_pending_transition", 4, is_merge),
-    "all tables merged": (Load, "complete_package", 1, is_any),
+    "one table inserted, not marked done": (PackageStorage, "save_pending_transition", 1, is_any),
+    "some tables inserted": (PackageStorage, "save_pending_transition", 4, is_any),
+    "all tables inserted": (Load, "complete_package", 1, is_any),
+    "package done, not committed": (LoadStorage, "complete_load_package", 1, is_any),
     "committed, nothing released": (Stage, "release", 1, is_any),
     "committed, one segment released": (Stage, "release", 2, is_any),
 }
@@ -123,7 +110,7 @@ def test_a_first_load_killed_leaves_a_warehouse_that_can_be_loaded(tmp_path: Pat
     """Tables made by half are no obstacle: the second attempt makes the rest and loads all."""
     line = Line(tmp_path)
     line.stage_posts(POSTS)
-    for point in ("package normalized", "some tables merged"):
+    for point in ("package normalized", "some tables inserted"):
         load_and_die(tmp_path, point)
     line.load()
 
@@ -135,7 +122,7 @@ def test_a_load_killed_again_and_again_comes_through(begun: Path, tmp_path: Path
     """Three deaths in a row, each further on, leave one row for each event."""
     root = tmp_path / "line"
     shutil.copytree(begun, root)
-    for point in ("package extracted", "one table copied, not marked done", "one table merged, not marked done"):
+    for point in ("package extracted", "one table inserted, not marked done", "all tables inserted"):
         load_and_die(root, point)
     line = Line(root)
     line.load()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.errors import WarehouseLockedError
 from pipelines.quarantine import Quarantine, Selection
 from pipelines.status import read_status
-from pipelines.warehouse import Warehouse
 from tests.line import RECEIVED_AT, Line, staged_line
 from tests.test_load import HOLD_WAREHOUSE, held_by_another_process
 from tests.test_quarantine import BODIES, UNKNOWN, quarantine_of, quarantined
@@ -92,7 +92,7 @@ def test_a_warehouse_that_the_loader_has_is_waited_for(line: Line) -> None:
     line.stage_lines([quarantined(BODIES[0])])
     line.load()
     told: list[str] = []
-    impatient = Quarantine(Warehouse(line.warehouse.database, patience=0.3, notice=told.append), line.stage)
+    impatient = Quarantine(DuckDBWarehouse(line.warehouse.database, patience=0.3, notice=told.append), line.stage)
     with held_by_another_process(HOLD_WAREHOUSE, line.warehouse.database):
         for ask in (impatient.groups, lambda: impatient.replay(Selection())):
             told.clear()

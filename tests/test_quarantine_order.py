@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ingest.staging import Segment, Stage, StagedLine
 from models.columns import EVENT_COLUMNS
 from pipelines.batches import LoadBatch, empty_tables, read_batch
+from pipelines.duckdb_known_events import HeldEvents, note_every_event
+from pipelines.duckdb_warehouse import DuckDBSession
 from pipelines.raw_tables import RAW_TABLES
-from pipelines.warehouse import HeldEvents
 from tests.line import RECEIVED_AT, staged_line
 from tests.test_quarantine import BODIES, ODD, UNKNOWN, quarantined
 
@@ -24,6 +25,7 @@ _EVENTS = " union all ".join(f"select source_id, event_id from raw.{table}" for 
 _UNEXPLAINED = f"""
     select
         (select sum(received) - sum(duplicate) from raw.loads)
+        - (select count(*) from raw.displaced_events)
         - (select count(*) from ({_EVENTS}))
         - (select count(*) from raw.quarantined_events)
         - (select count(*) from raw.deliveries where outcome = 'refused')
@@ -63,12 +65,14 @@ class MergedTables:
     """The tables of `raw` in DuckDB, each batch merged by key as the loader's merge does."""
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect()
+        self.session = DuckDBSession(duckdb.connect)
+        self.connection = self.session.connection
         self.connection.execute("create schema raw")
         for name, arrow in _EMPTY().items():
             self.connection.register("arriving", arrow)
             self.connection.execute(f"create table raw.{name} as from arriving")
             self.connection.unregister("arriving")
+        note_every_event(self.connection)
 
     def load(self, segments: Iterable[Segment], load_seq: int) -> LoadBatch:
         """Read *segments* as the loader does, and merge them."""
@@ -80,6 +84,8 @@ class MergedTables:
             self.connection.execute(f"delete from raw.{name} where ({key}) in (select ({key}) from arriving)")
             self.connection.execute(f"insert into raw.{name} by name from arriving")
             self.connection.unregister("arriving")
+        self.session.remove_displaced()
+        note_every_event(self.connection)
         return batch
 
     def places(self, condition: str) -> list[tuple[str, int]]:

@@ -15,12 +15,15 @@
 {# A run of empty models, as unit tests need it, has the table too, and records nothing. #}
 {% macro begin_build() %}
     {% if execute and flags.WHICH in ("run", "build") %}
-        {% do run_query("create schema if not exists intermediate") %}
+        {% do adapter.create_schema(builds_relation()) %}
         {% do run_query(
             "create table if not exists "
             ~ builds_relation()
-            ~ " (invocation_id varchar(64), load_seq bigint, is_complete boolean, "
-            ~ "fingerprint varchar(64))"
+            ~ " (invocation_id "
+            ~ dbt.type_string()
+            ~ ", load_seq bigint, is_complete boolean, fingerprint "
+            ~ dbt.type_string()
+            ~ ")"
         ) %}
         {% if not flags.EMPTY %}
             {% do run_query(
@@ -55,7 +58,11 @@
                 ~ invocation_id
                 ~ "'"
             ) %}
-            {% do run_query("update " ~ builds_relation() ~ " set is_complete = true") %}
+            {% do run_query(
+                "update "
+                ~ builds_relation()
+                ~ " set is_complete = true where not is_complete"
+            ) %}
         {% endif %}
     {% endif %}
 {% endmacro %}

@@ -1,12 +1,29 @@
 {# SQL: the day, in the reporting timezone, of a UTC timestamp. #}
 {% macro reporting_date(timestamp) -%}
+    {{ return(adapter.dispatch("reporting_date")(timestamp)) }}
+{%- endmacro %}
+
+{% macro default__reporting_date(timestamp) -%}
     cast(
         ({{ timestamp }} at time zone 'UTC') at time zone '{{ var("reporting_timezone") }}' as date
     )
 {%- endmacro %}
 
+{% macro snowflake__reporting_date(timestamp) -%}
+    cast(convert_timezone('UTC', '{{ var("reporting_timezone") }}', {{ timestamp }}) as date)
+{%- endmacro %}
+
+{% macro redshift__reporting_date(timestamp) -%}
+    cast(convert_timezone('UTC', '{{ var("reporting_timezone") }}', {{ timestamp }}) as date)
+{%- endmacro %}
+
+{# The timestamps of `raw` are of BigQuery's type datetime. #}
+{% macro bigquery__reporting_date(timestamp) -%}
+    date(timestamp({{ timestamp }}, 'UTC'), '{{ var("reporting_timezone") }}')
+{%- endmacro %}
+
 {# SQL: the first day of the month of a date. #}
-{% macro month_of(date) -%} cast(date_trunc('month', {{ date }}) as date) {%- endmacro %}
+{% macro month_of(date) -%} cast({{ dbt.date_trunc("month", date) }} as date) {%- endmacro %}
 
 {# SQL: whole seconds from one UTC timestamp to another, rounded down; null where either is. #}
 {% macro seconds_between(earlier, later) -%}
@@ -20,4 +37,21 @@
 {# Integers: DuckDB's epoch of an interval is a double. #}
 {% macro duckdb__seconds_between(earlier, later) -%}
     cast(floor((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0) as bigint)
+{%- endmacro %}
+
+{# A difference in seconds would count the full seconds on the clock that lie between. #}
+{% macro snowflake__seconds_between(earlier, later) -%}
+    cast(floor(datediff(microsecond, {{ earlier }}, {{ later }}) / 1000000) as bigint)
+{%- endmacro %}
+
+{% macro redshift__seconds_between(earlier, later) -%}
+    cast(
+        floor(
+            cast(datediff(microsecond, {{ earlier }}, {{ later }}) as decimal(38, 6)) / 1000000
+        ) as bigint
+    )
+{%- endmacro %}
+
+{% macro bigquery__seconds_between(earlier, later) -%}
+    cast(floor(datetime_diff({{ later }}, {{ earlier }}, microsecond) / 1000000) as bigint)
 {%- endmacro %}

@@ -1,5 +1,10 @@
 {{ config(tags=["gate"]) }}
 
+{% set partner_months -%}
+    partition by source_id, partner_id, currency
+    order by month
+{%- endset %}
+
 with
 
     statement as (select * from {{ ref("commission_statement_monthly") }}),
@@ -8,13 +13,12 @@ with
 
         select
             *,
-            lag(month) over partner_months as previous_month,
-            lag(closing_balance) over partner_months as previous_balance,
-            lag(closing_rc) over partner_months as previous_rc,
-            lead(month) over partner_months as next_month,
+            lag(month) over ({{ partner_months }}) as previous_month,
+            lag(closing_balance) over ({{ partner_months }}) as previous_balance,
+            lag(closing_rc) over ({{ partner_months }}) as previous_rc,
+            lead(month) over ({{ partner_months }}) as next_month,
             max(month) over () as last_month
         from statement
-        window partner_months as (partition by source_id, partner_id, currency order by month)
 
     ),
 

@@ -7,6 +7,15 @@
 
 {% set touched = ref("touched_ledger_subjects") %}
 
+{% set calculating -%}
+    partition by source_id, ledger_subject_id
+    order by {{ order_key("touched_events") }}
+{%- endset %}
+{% set calculated_so_far -%}
+    {{ calculating }}
+    rows between unbounded preceding and current row
+{%- endset %}
+
 with
 
     commission_events as (
@@ -51,15 +60,11 @@ with
 
         select
             *,
-            row_number() over calculating as calculation_number,
-            first_value(currency) over calculating as first_currency,
-            first_value(entity_version) over calculating as first_version
+            row_number() over ({{ calculating }}) as calculation_number,
+            first_value(currency) over ({{ calculated_so_far }}) as first_currency,
+            first_value(entity_version) over ({{ calculated_so_far }}) as first_version
         from touched_events
         where event_type = 'commission.calculated'
-        window
-            calculating as (
-                partition by source_id, ledger_subject_id order by {{ order_key("touched_events") }}
-            )
 
     ),
 

@@ -112,11 +112,12 @@ with
             {% endfor -%}
             events_in_order.stated_status,
             events_in_order.stated_status = 'qualified'
-            and events_in_order.previous_status is distinct from 'qualified' as enters_qualified,
+            and {{ distinct_from("events_in_order.previous_status", "'qualified'") }}
+            as enters_qualified,
             events_in_order.event_type = 'conversion.rejected'
             or (
                 events_in_order.stated_status = 'rejected'
-                and events_in_order.previous_status is distinct from 'rejected'
+                and {{ distinct_from("events_in_order.previous_status", "'rejected'") }}
             ) as rejects
         from conversion_events
         inner join

@@ -7,6 +7,12 @@
 
 {% set touched = ref("touched_payouts") %}
 
+{% set earlier -%}
+    partition by source_id, payout_id
+    order by event_number
+    rows between unbounded preceding and 1 preceding
+{%- endset %}
+
 with
 
     payout_events as (
@@ -44,16 +50,13 @@ with
 
         select
             *,
-            max(case when state = 'paid' then event_number end) over earlier as last_paid_number,
-            max(case when state = 'released' then event_number end) over earlier
-            as last_released_number
+            max(case when state = 'paid' then event_number end) over (
+                {{ earlier }}
+            ) as last_paid_number,
+            max(case when state = 'released' then event_number end) over (
+                {{ earlier }}
+            ) as last_released_number
         from ordered
-        window
-            earlier as (
-                partition by source_id, payout_id
-                order by event_number
-                rows between unbounded preceding and 1 preceding
-            )
 
     ),
 

@@ -61,11 +61,9 @@ with
     touched_conversions as (
 
         select *
-        from conversions_with_new_events
-        union
+        from conversions_with_new_events {{ union_distinct() }}
         select *
-        from conversions_sharing_an_external_id
-        union
+        from conversions_sharing_an_external_id {{ union_distinct() }}
         select *
         from conversions_of_touched_commissions
 

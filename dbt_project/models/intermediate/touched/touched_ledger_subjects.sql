@@ -31,11 +31,9 @@ with
     touched_ledger_subjects as (
 
         select source_id, {{ ledger_subject("commission", "commission_id") }} as ledger_subject_id
-        from touched_commissions
-        union
+        from touched_commissions {{ union_distinct() }}
         select source_id, {{ ledger_subject("payout", "payout_id") }} as ledger_subject_id
-        from touched_payouts
-        union
+        from touched_payouts {{ union_distinct() }}
         select *
         from account_adjustments
 

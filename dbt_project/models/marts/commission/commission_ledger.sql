@@ -100,9 +100,8 @@ with
             -- numerics
             amount,
             {{ in_reporting_currency("amount", "currency") }} as amount_rc,
-            cast(
-                case when currency = '{{ var("reporting_currency") }}' then 1 end as decimal(38, 18)
-            ) as fx_rate,
+            {{ rate("case when currency = '" ~ var("reporting_currency") ~ "' then 1 end") }}
+            as fx_rate,
 
             -- booleans
             {{ month_of("effective_date") }} < {{ month_of("booking_date") }} as is_prior_period,

@@ -1,5 +1,11 @@
 {{ config(materialized="table") }}
 
+{% set so_far -%}
+    partition by source_id, partner_id, currency
+    order by month
+    rows between unbounded preceding and current row
+{%- endset %}
+
 with recursive
 
     ledger as (
@@ -39,7 +45,7 @@ with recursive
 
     ),
 
-    all_months as (
+    all_months {{ recursive_columns(["month", "last_month"]) }} as (
 
         select min(month) as month, max(month) as last_month
         from ledger
@@ -99,17 +105,11 @@ with recursive
 
         select
             *,
-            sum(net_move) over so_far as closing_balance,
-            sum(pending_move) over so_far as pending_balance,
-            sum(payable_move) over so_far as payable_balance,
-            sum(in_transit_move) over so_far as in_transit_balance
+            sum(net_move) over ({{ so_far }}) as closing_balance,
+            sum(pending_move) over ({{ so_far }}) as pending_balance,
+            sum(payable_move) over ({{ so_far }}) as payable_balance,
+            sum(in_transit_move) over ({{ so_far }}) as in_transit_balance
         from dense_moves
-        window
-            so_far as (
-                partition by source_id, partner_id, currency
-                order by month
-                rows between unbounded preceding and current row
-            )
 
     ),
 

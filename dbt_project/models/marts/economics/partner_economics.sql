@@ -58,14 +58,11 @@ with
     months as (
 
         select source_id, partner_id, month
-        from statement
-        union
+        from statement {{ union_distinct() }}
         select source_id, partner_id, month
-        from conversions
-        union
+        from conversions {{ union_distinct() }}
         select source_id, partner_id, month
-        from clicks
-        union
+        from clicks {{ union_distinct() }}
         select source_id, partner_id, month
         from payouts
 
@@ -101,7 +98,8 @@ with
                     "commission",
                     "not "
                     ~ is_adjustment
-                    ~ " and commissions.model is distinct from 'override'",
+                    ~ " and "
+                    ~ distinct_from("commissions.model", "'override'"),
                 ),
                 (
                     "override",
@@ -273,9 +271,9 @@ with
             {%- for name in ["player_revenue_rc", "marketing_spend_rc", "cost_rc", "margin_rc"] %}
                 {{ money("null") }} as {{ name }},
             {%- endfor %}
-            cast(null as double precision) as roi,
+            cast(null as {{ type_double() }}) as roi,
             cast(null as bigint) as active_customers,
-            cast(null as double precision) as retention_rate,
+            cast(null as {{ type_double() }}) as retention_rate,
 
             -- dates
             months.month

@@ -67,9 +67,17 @@ with recursive
     known_ids as (
 
         select source_id, partner_id
-        from registered_partners
-        union
+        from registered_partners {{ union_distinct() }}
         select source_id, partner_id
+        from snapshots
+
+    ),
+
+    parents as (
+
+        select source_id, partner_parent_id as partner_id
+        from registered_partners {{ union_distinct() }}
+        select source_id, partner_parent_id
         from snapshots
 
     ),
@@ -77,27 +85,17 @@ with recursive
     -- a parent nobody has sent an event of is a partner too: a roll-up to it must not lose money
     parents_never_seen as (
 
-        select source_id, partner_parent_id as partner_id
-        from registered_partners
-        union
-        select source_id, partner_parent_id
-        from snapshots
-        except
-        select *
-        from known_ids
+        select parents.source_id, parents.partner_id
+        from parents
+        left join
+            known_ids
+            on parents.source_id = known_ids.source_id
+            and parents.partner_id = known_ids.partner_id
+        where known_ids.partner_id is null and parents.partner_id is not null
 
     ),
 
-    all_ids as (
-
-        select *
-        from known_ids
-        union
-        select *
-        from parents_never_seen
-        where partner_id is not null
-
-    ),
+    all_ids as (select * from known_ids {{ union_distinct() }} select * from parents_never_seen),
 
     described_partners as (
 
@@ -169,7 +167,12 @@ with recursive
     ),
 
     -- up the line of parents; a circle of parents ends where it would repeat
-    ancestors as (
+    ancestors
+    {{
+        recursive_columns(
+            ["source_id", "partner_id", "ancestor_id", "next_ancestor_id", "depth", "path"]
+        )
+    }} as (
 
         select
             source_id,
@@ -209,7 +212,12 @@ with recursive
     ),
 
     -- along the line of mergers, likewise
-    survivors as (
+    survivors
+    {{
+        recursive_columns(
+            ["source_id", "partner_id", "survivor_id", "next_survivor_id", "depth", "path"]
+        )
+    }} as (
 
         select
             source_id,

@@ -75,7 +75,8 @@ with
             ] %}
                 {{ latest(column, "event_number", "true") }} as {{ column }},
             {%- endfor %}
-            {{ latest("coalesce(debit_amount, amount)", "event_number", "true") }} as debit_amount,
+            {{ latest("coalesce(debit_amount, amount)", "event_number", "true", "money") }}
+            as debit_amount,
             {{
                 latest(
                     "case when debit_amount is null then currency else debit_currency end",

@@ -1,0 +1,170 @@
+"""
+What a DuckDB warehouse holds already of the lines of a load, at a cost that hardly grows with history.
+
+`raw._event_keys` has a number of 64 bits per event ever loaded, made of its source and id. A load's events are looked
+for there first: 8 bytes per event of history are read, and most of what arrives is new and done with. What may be held
+is then read where it should be: a redelivery carries the `occurred_at` of the first, and rows lie in the order they
+came, so DuckDB skips what is of other times. Only an id that comes with another time is looked for everywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from models.columns import EVENT_COLUMNS
+from pipelines.fates import (
+    BODIES_SCHEMA,
+    DELIVERIES_SCHEMA,
+    KNOWN_SCHEMA,
+    QUARANTINED_SCHEMA,
+    REPLAYED_SCHEMA,
+    KnownEvents,
+)
+from pipelines.raw_tables import DATASET
+
+KEYS_TABLE = "_event_keys"
+_KEYS = f"{DATASET}.{KEYS_TABLE}"
+
+# An id holds no NUL, so that no two pairs make one text. DuckDB's hash() may change with its version.
+_KEY = "md5_number_lower(source_id || chr(0) || event_id)"
+
+_ISLANDS = 8
+"""Stretches of time at most that a lookup is split into; each further one costs a query per table."""
+
+
+def remember(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Note the events of *rows*, a table or what reads like one, as held."""
+    connection.execute(f"insert into {_KEYS} select {_KEY} from {rows}")
+
+
+def note_every_event(connection: duckdb.DuckDBPyConnection, tables: Sequence[str] = tuple(EVENT_COLUMNS)) -> None:
+    """Make the notes anew of what the event *tables* hold."""
+    held = (f" union all select {_KEY} from {DATASET}.{table}" for table in tables)
+    nothing = "select cast(null as ubigint) as key where false"
+    connection.execute(f"create or replace table {_KEYS} as {nothing}{''.join(held)}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvents(KnownEvents):
+    """What the open warehouse holds of the lines of a load."""
+
+    connection: duckdb.DuckDBPyConnection
+    is_empty: bool
+
+    def accepted(self, arriving: pa.Table) -> pa.Table:
+        """Return those of *arriving* that are in an event table."""
+        if self.is_empty:
+            return KNOWN_SCHEMA.empty_table()
+        with self._registered("arriving_events", arriving):
+            self.connection.execute(f"""
+                create or replace temp table sought as
+                select source_id, event_id, occurred_at
+                from (select *, {_KEY} as key from arriving_events)
+                where key in (select key from {_KEYS} semi join (select {_KEY} as key from arriving_events) using (key))
+            """)
+        found = [self._held_events("sought", KNOWN_SCHEMA, near) for near in self._stretches()]
+        if not found:
+            return KNOWN_SCHEMA.empty_table()
+        with self._registered("found_events", pa.concat_tables(found)):
+            self.connection.execute(
+                "create or replace temp table missed as from sought anti join found_events using (source_id, event_id)"
+            )
+        if self._count("missed"):
+            found.append(self._held_events("missed", KNOWN_SCHEMA, "true"))
+        return pa.concat_tables(found)
+
+    def bodies(self, known: pa.Table) -> pa.Table:
+        """Return the same events with their bodies."""
+        if not known.num_rows:
+            return BODIES_SCHEMA.empty_table()
+        with self._registered("known_bodies", known):
+            return self._held_events("known_bodies", BODIES_SCHEMA, "true")
+
+    def refused(self, deliveries: pa.Table) -> pa.Table:
+        """Return those of *deliveries* that are held as refused."""
+        if self.is_empty or not deliveries.num_rows:
+            return DELIVERIES_SCHEMA.empty_table()
+        with self._registered("arriving_deliveries", deliveries):
+            return (
+                self.connection.sql(f"""
+                select delivery_id, received_at
+                from {DATASET}.deliveries
+                semi join arriving_deliveries using (delivery_id)
+                where
+                    outcome = 'refused'
+                    and received_at between (select min(received_at) from arriving_deliveries)
+                    and (select max(received_at) from arriving_deliveries)
+            """)
+                .to_arrow_table()
+                .cast(DELIVERIES_SCHEMA)
+            )
+
+    def quarantined(self, places: pa.Table) -> pa.Table:
+        """Return the rows at *places*, replayed ones included."""
+        return self._at(places, "quarantined_events", QUARANTINED_SCHEMA)
+
+    def replayed(self, places: pa.Table) -> pa.Table:
+        """Return those of *places* whose replay has loaded."""
+        return self._at(places, "replayed_events", REPLAYED_SCHEMA)
+
+    def _at(self, places: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
+        if self.is_empty:
+            return schema.empty_table()
+        with self._registered("arriving_places", places):
+            found = f"select {', '.join(schema.names)} from {DATASET}.{table} semi join arriving_places"
+            return self.connection.sql(f"{found} using (delivery_id, position)").to_arrow_table().cast(schema)
+
+    def _stretches(self) -> Sequence[str]:
+        """Return SQL conditions that together take in every `occurred_at` that is sought, and little between."""
+        rows = self.connection.execute(f"""
+            with
+
+            in_order as (
+
+                select occurred_at, occurred_at - lag(occurred_at) over (order by occurred_at) as gap
+                from sought
+
+            ),
+
+            widest as (
+
+                select gap from in_order where gap > interval 1 hour order by gap desc limit {_ISLANDS - 1}
+
+            ),
+
+            islands as (
+
+                select
+                    occurred_at,
+                    count(*) filter (gap >= (select min(gap) from widest)) over (order by occurred_at) as island
+                from in_order
+
+            )
+
+            select min(occurred_at), max(occurred_at) from islands group by island order by 1
+        """).fetchall()
+        return [f"occurred_at between timestamp '{first}' and timestamp '{last}'" for first, last in rows]
+
+    def _held_events(self, sought: str, schema: pa.Schema, condition: str) -> pa.Table:
+        # An id is unique within a source whatever its type, so every table is asked.
+        held = " union all ".join(
+            f"select {', '.join(schema.names)} from {DATASET}.{table} "
+            f"semi join {sought} using (source_id, event_id) where {condition}"
+            for table in EVENT_COLUMNS
+        )
+        return self.connection.sql(held).to_arrow_table().cast(schema)
+
+    def _count(self, table: str) -> int:
+        row = self.connection.execute(f"select count(*) from {table}").fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _registered(self, name: str, rows: pa.Table) -> Iterator[None]:
+        self.connection.register(name, rows)
+        try:
+            yield
+        finally:
+            self.connection.unregister(name)

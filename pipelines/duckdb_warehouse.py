@@ -1,0 +1,211 @@
+"""A warehouse in one DuckDB file."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.destination import Destination
+
+from models.columns import EVENT_COLUMNS
+from pipelines.duckdb_destination import HeldDuckDB
+from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event
+from pipelines.errors import QueryError, WarehouseLockedError
+from pipelines.publish import CURRENT, open_published, publish
+from pipelines.raw_tables import DATASET
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession
+
+_FETCHED_ROWS = 100
+
+_LOG_BYTES = 2_000_000
+"""Of changes that are not in the file yet; they are read again when it is opened."""
+
+# dlt adds a column that belongs to a key as "not null", which no table with rows in it takes.
+_ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDBWarehouse(Warehouse):
+    """
+    A DuckDB file that only the loader and the build open; readers have the published copy.
+
+    Attributes:
+        database: Path of the file; made where it is missing.
+        patience: Seconds to wait while another program has it open.
+        notice: Told once, when a wait begins.
+    """
+
+    database: Path
+    patience: float = LOCK_PATIENCE
+    notice: Callable[[str], None] = lambda _message: None
+
+    @property
+    def dbt_target(self) -> str:
+        """The output `duckdb`."""
+        return "duckdb"
+
+    def dbt_environment(self) -> Mapping[str, str]:
+        """Return where the file is."""
+        return {"HOOKMART_DUCKDB": str(self.database)}
+
+    def exists(self) -> bool:
+        """Return whether the file is there."""
+        return self.database.exists()
+
+    @contextmanager
+    def session(self) -> Iterator["DuckDBSession"]:
+        """
+        Hold the file open for writing.
+
+        Raises:
+            WarehouseLockedError: Another program kept it open for longer than `patience`.
+        """
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        session = DuckDBSession(self._connect)
+        try:
+            session.upgrade()
+            yield session
+        finally:
+            session.connection.close()
+
+    @contextmanager
+    def reading(self, published: Path) -> Iterator[MartReader]:
+        """Give a reader of the published copy."""
+        with open_published(published) as connection:
+            yield reader_of(connection)
+
+    def close_dbt(self) -> None:
+        """Close the connection that dbt keeps from node to node; the loader comes next."""
+        # dbt takes seconds to import; no other command should pay for it.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.patience
+        told = False
+        while True:
+            try:
+                return duckdb.connect(self.database)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise
+                if time.monotonic() >= deadline:
+                    message = (
+                        f"The warehouse {self.database} is open in another program. Close it there (readers open the "
+                        "published copy instead); what was received stays staged until then."
+                    )
+                    raise WarehouseLockedError(message) from error
+            if not told:
+                self.notice(f"waiting: {self.database} is open in another program")
+                told = True
+            time.sleep(0.1)
+
+
+@dataclass(slots=True)
+class DuckDBSession(WarehouseSession):
+    """
+    The open file.
+
+    Attributes:
+        connect: Opens it.
+        connection: Another one after it was lent.
+    """
+
+    connect: Callable[[], duckdb.DuckDBPyConnection]
+    connection: duckdb.DuckDBPyConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the file."""
+        self.connection = self.connect()
+        # Closing would write the whole log into the file, which takes longer than a small load. It is as safe there.
+        self.connection.execute(f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_LOG_BYTES}B'")
+
+    loads_whole: ClassVar[bool] = True
+    """A load is one transaction."""
+
+    def destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return the destination that writes in the transaction that `loading` holds."""
+        return HeldDuckDB(self.connection)
+
+    def input_destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return dlt's own destination on this connection, its merges atomic."""
+        # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
+        return dlt.destinations.duckdb(self.connection, supports_transactions=True)
+
+    @contextmanager
+    def loading(self, displaced: pa.Table | None) -> Iterator[None]:
+        """Hold a transaction: what is loaded meanwhile is there whole or not at all, *displaced* gone with it."""
+        self.connection.begin()
+        try:
+            yield
+            if displaced is not None:
+                self.remove_displaced()
+            self.connection.commit()
+        except BaseException:
+            with suppress(duckdb.Error):  # after a full disk there is nothing left to roll back
+                self.connection.rollback()
+            raise
+
+    @property
+    def known_events(self) -> HeldEvents:
+        """What `raw` holds of the lines of a load."""
+        return HeldEvents(self.connection, is_empty=bool(self.missing_tables()))
+
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, few at a time; another query on the session ends it."""
+        found = self.connection.execute(sql, values)
+        while fetched := found.fetchmany(_FETCHED_ROWS):
+            yield from fetched
+
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run *sql*, which has taken effect on return, and return its rows."""
+        return self.connection.execute(sql, values).fetchall()
+
+    def arrow(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of a query as Arrow."""
+        return self.connection.sql(sql, params=values).to_arrow_table()
+
+    def publish(self, published: Path, load_seq: int) -> Path:
+        """Copy the marts to a new generation, which readers open, and return its directory."""
+        return publish(self.connection, published, load_seq)
+
+    def is_published(self, published: Path) -> bool:
+        """Return whether there is a generation."""
+        return (published / CURRENT).exists()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Close the file meanwhile, so that dbt may open it."""
+        self.connection.close()
+        yield
+        self.connection = self.connect()
+
+    def upgrade(self) -> None:
+        """Give the tables of a warehouse that an earlier version made the columns that they lack."""
+        for dataset in (DATASET, f"{DATASET}_staging"):
+            present = self.table_names(dataset)
+            for table, columns in _ADDED_COLUMNS.items():
+                for column, definition in columns.items() if table in present else ():
+                    self.execute(f"alter table {dataset}.{table} add column if not exists {column} {definition}")
+        present = self.table_names(DATASET)
+        if KEYS_TABLE not in present:
+            self.execute(f"create schema if not exists {DATASET}")
+            note_every_event(self.connection, sorted(present & set(EVENT_COLUMNS)))
+
+
+def reader_of(connection: duckdb.DuckDBPyConnection) -> MartReader:
+    """Return what asks *connection*."""
+
+    def rows(sql: str, values: Mapping[str, Any]) -> pa.Table:
+        try:
+            return connection.sql(sql, params=dict(values)).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+
+    return rows

@@ -1,0 +1,288 @@
+"""A warehouse on a PostgreSQL server."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import psycopg2
+import psycopg2.extensions
+import pyarrow as pa
+from dlt.common.destination import Destination
+
+from models.columns import EVENT_COLUMNS
+from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
+from pipelines.postgres_arrow import fetch, put
+from pipelines.postgres_connection import connect, is_lost, refusal_in, sentence, transaction
+from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
+from pipelines.postgres_known_events import EventsOnServer
+from pipelines.postgres_publication import PUBLISHED, is_published, publish_marts
+from pipelines.raw_tables import DATASET, RAW_TABLES
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name
+
+_LOCK = 0x686F6F6B6D617274
+"""The advisory lock of whoever writes: one loader or build per database. "hookmart" in ASCII."""
+
+_FETCHED_ROWS = 100
+_STAGING_NAME = "staging-schema"
+_DISPLACED = "displaced_rows"
+_COUNTED_BY_DAY = {*EVENT_COLUMNS, "quarantined_events", "deliveries"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresWarehouse(Warehouse):
+    """
+    One database of a PostgreSQL server; schema `marts` in it is for readers.
+
+    Attributes:
+        url: `postgresql://user:password@host:port/database`, libpq's options behind a `?`.
+        state: Keeps the name of this loader's own staging schema.
+        patience: Seconds to wait while the server does not answer, or another loader or build works there.
+        notice: Told once, when a wait begins.
+    """
+
+    url: str = field(repr=False)
+    state: Path
+    patience: float = LOCK_PATIENCE
+    notice: Callable[[str], None] = lambda _message: None
+
+    def __post_init__(self) -> None:
+        """
+        Look at the URL.
+
+        Raises:
+            ValueError: It is none; the message says what is missing, and not what it holds.
+        """
+        try:
+            given = psycopg2.extensions.parse_dsn(self.url)
+        except psycopg2.ProgrammingError:
+            given = {}
+        missing = {"user", "host", "dbname"} - given.keys()
+        if not self.url.startswith(("postgresql://", "postgres://")) or missing:
+            raise ValueError("is not a URL such as postgresql://user:password@host:5432/database; write it so")
+
+    def __str__(self) -> str:
+        """Say where it is, without the password."""
+        given = self._parts()
+        return f"postgresql://{given['host']}:{given['port']}/{given['dbname']}"
+
+    @property
+    def dbt_target(self) -> str:
+        """The output `postgres`."""
+        return "postgres"
+
+    def dbt_environment(self) -> Mapping[str, str]:
+        """Return where the server is, and how to get in."""
+        given = self._parts()
+        return {
+            "HOOKMART_POSTGRES_HOST": given["host"],
+            "HOOKMART_POSTGRES_PORT": given["port"],
+            "HOOKMART_POSTGRES_USER": given["user"],
+            "HOOKMART_POSTGRES_DATABASE": given["dbname"],
+            "HOOKMART_POSTGRES_SSLMODE": given.get("sslmode", "prefer"),
+            "HOOKMART_POSTGRES_SSLROOTCERT": given.get("sslrootcert", ""),
+            # dbt takes the value of a variable named so out of all it says.
+            "DBT_ENV_SECRET_HOOKMART_POSTGRES": given.get("password", ""),
+        }
+
+    def exists(self) -> bool:
+        """Return True: only the server knows."""
+        return True
+
+    @contextmanager
+    def session(self) -> Iterator["PostgresSession"]:
+        """
+        Hold the warehouse for writing; loaders and builds of other machines wait.
+
+        Raises:
+            WarehouseAwayError: The server does not answer, does not let us in, refuses what we need, or went away.
+            WarehouseLockedError: Another loader or build worked there for longer than `patience`.
+        """
+        connection = connect(self._parts(), str(self), self.patience, self.notice)
+        try:
+            self._lock(connection)
+            session = PostgresSession(connection, self)
+            session.upgrade()
+            yield session
+        except Exception as error:
+            if is_lost(error):
+                message = f"The warehouse {self} went away: {sentence(error)}. What was received stays staged."
+                raise WarehouseAwayError(message) from error
+            refusal = refusal_in(error)
+            if refusal is not None:
+                message = f"The warehouse {self} refuses: {refusal}; what was received stays staged until then."
+                raise WarehouseAwayError(message) from error
+            raise
+        finally:
+            connection.close()
+
+    @contextmanager
+    def reading(self, _published: Path) -> Iterator[MartReader]:
+        """Give a reader of the server, in one transaction that only reads."""
+        connection = connect(self._parts(), str(self), self.patience, self.notice)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"begin isolation level repeatable read read only; set search_path = {PUBLISHED}")
+                cursor.execute("select count(*) from pg_tables where schemaname = %s", [PUBLISHED])
+                if not cursor.fetchone()[0]:
+                    raise NotPublishedError(
+                        f"Nothing is published in {self}; run `hookmart load` and `hookmart build` first."
+                    )
+
+                def rows(sql: str, values: Mapping[str, Any]) -> pa.Table:
+                    try:
+                        return fetch(connection, _filled(connection, sql.strip().rstrip(";"), values))
+                    except psycopg2.Error as error:
+                        raise QueryError(sentence(error)) from error
+
+                yield rows
+        finally:
+            connection.close()
+
+    @property
+    def staging_schema(self) -> str:
+        """
+        The schema where this loader's rows wait for their merge.
+
+        It is this loader's own: a load that was interrupted goes on with the rows it left there, and those of another
+        loader must not stand in their place.
+        """
+        path = self.state / _STAGING_NAME
+        if not path.exists():
+            self.state.mkdir(parents=True, exist_ok=True)
+            work = path.with_suffix(".new")
+            work.write_text(f"{DATASET}_staging_{uuid4().hex[:12]}", encoding="utf-8")
+            work.replace(path)
+        return path.read_text(encoding="utf-8")
+
+    def dlt_credentials(self) -> dict[str, Any]:
+        """Return the URL taken apart; dlt asks for a password even where the server does not."""
+        given = self._parts()
+        names = {"host": "host", "port": "port", "username": "user", "database": "dbname"}
+        rest = {name: value for name, value in given.items() if name not in {*names.values(), "password"}}
+        parts = {name: given[option] for name, option in names.items()}
+        return {**parts, "password": given.get("password", ""), "query": rest}
+
+    def _parts(self) -> dict[str, str]:
+        return {"port": "5432", **psycopg2.extensions.parse_dsn(self.url)}
+
+    def _lock(self, connection: Any) -> None:
+        deadline = time.monotonic() + self.patience
+        told = False
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute("select pg_try_advisory_lock(%s)", [_LOCK])
+                if cursor.fetchone()[0]:
+                    return
+                if time.monotonic() >= deadline:
+                    message = (
+                        f"Another loader or build works in the warehouse {self}. Wait for it, or stop it there; what "
+                        "was received stays staged until then."
+                    )
+                    raise WarehouseLockedError(message)
+                if not told:
+                    self.notice(f"waiting: another loader or build works in {self}")
+                    told = True
+                time.sleep(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSession(WarehouseSession):
+    """A connection that holds the warehouse's lock, and commits every statement by itself."""
+
+    connection: Any
+    warehouse: PostgresWarehouse
+
+    loads_whole: ClassVar[bool] = True
+    """A load is one transaction."""
+
+    def destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return the destination that writes in the transaction that `loading` holds."""
+        return HeldPostgres(self.connection, self.warehouse.dlt_credentials())
+
+    def input_destination(self) -> Destination:  # type: ignore[type-arg]
+        """Return the destination that merges from a staging schema, on connections of its own, its merges atomic."""
+        return CopyingPostgres(
+            self.warehouse.dlt_credentials(),
+            staging_dataset_name_layout=self.warehouse.staging_schema,
+            create_indexes=False,
+        )
+
+    @contextmanager
+    def loading(self, displaced: pa.Table | None) -> Iterator[None]:
+        """Hold a transaction: what is loaded meanwhile is there whole or not at all, *displaced* gone with it."""
+        with transaction(self.connection):
+            if displaced is not None:
+                # Before the load, because the index of their key takes no second row beside them.
+                put(self.connection, _DISPLACED, displaced.select(["source_id", "event_id", "batch_id"]))
+                for table in EVENT_COLUMNS:
+                    self.execute(f"""
+                        delete from {DATASET}.{table} as held using {_DISPLACED} as displaced
+                        where
+                            held.source_id = displaced.source_id
+                            and held.event_id = displaced.event_id
+                            and held.batch_id = displaced.batch_id
+                    """)
+                self.execute(f"drop table {_DISPLACED}")
+            yield
+            if displaced is not None:
+                self.remove_displaced()
+
+    @property
+    def known_events(self) -> EventsOnServer:
+        """What `raw` holds of the lines of a load."""
+        return EventsOnServer(self.connection, is_empty=bool(self.missing_tables()))
+
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, few at a time."""
+        with self.connection.cursor(f"rows_{uuid4().hex}", withhold=True) as cursor:
+            cursor.itersize = _FETCHED_ROWS
+            cursor.execute(by_name(sql, values), values)
+            yield from cursor
+
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run *sql*, which has committed on return, and return its rows."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(by_name(sql, values), values)
+            return [] if cursor.description is None else cursor.fetchall()
+
+    def arrow(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of a query as Arrow."""
+        return fetch(self.connection, _filled(self.connection, sql, values))
+
+    def publish(self, _published: Path, _load_seq: int) -> None:
+        """Bring schema `marts` up to what was built."""
+        publish_marts(self.connection, self.warehouse.patience)
+
+    def is_published(self, _published: Path) -> bool:
+        """Return whether every mart that was built is in `marts`."""
+        return is_published(self.connection)
+
+    def upgrade(self) -> None:
+        """Give every table of `raw` the indexes that keep looking up and merging as fast as they were at first."""
+        present = self.table_names(DATASET)
+        for table in RAW_TABLES.values():
+            if table.name not in present:
+                continue
+            # Also the last net: no key stands there twice, whatever anyone does.
+            self.execute(
+                f"create unique index if not exists {table.name}_key on {DATASET}.{table.name} ({', '.join(table.key)})"
+            )
+            self.execute(f"create index if not exists {table.name}_load_seq on {DATASET}.{table.name} (load_seq)")
+            if table.name in _COUNTED_BY_DAY:
+                # Rows come nearly in the order of this, so that a note for every few pages is enough to find a day's.
+                self.execute(
+                    f"create index if not exists {table.name}_received_at on {DATASET}.{table.name} "
+                    "using brin (received_at) with (autosummarize = on)"
+                )
+
+
+def _filled(connection: Any, sql: str, values: Mapping[str, Any] | None) -> str:
+    """Return *sql* with *values* in their places: COPY takes them no other way."""
+    if not values:
+        return sql
+    with connection.cursor() as cursor:
+        return str(cursor.mogrify(by_name(sql, values), values).decode())
