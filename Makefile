@@ -35,8 +35,8 @@ format: setup
 
 # Needs pip-tools; takes the newest versions that pyproject.toml allows.
 lock:
-	pip-compile --quiet --allow-unsafe --no-strip-extras --extra dev --extra postgres --extra ducklake --extra snowflake \
-	  --extra bigquery --extra redshift --generate-hashes --no-emit-index-url \
+	pip-compile --quiet --allow-unsafe --no-strip-extras --extra dev --extra postgres --extra ducklake \
+	  --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 
 clean:

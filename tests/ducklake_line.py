@@ -1,16 +1,17 @@
 """The line from staged events to marts with its warehouse in a DuckLake, its catalog on a real PostgreSQL server."""
 
 from pathlib import Path
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from pipelines.ducklake_warehouse import DuckLakeWarehouse
-from tests.line import BareLine, Line
+from tests.line import Line, PublishingLine
 from tests.postgres_server import PostgresServer
 
+if TYPE_CHECKING:
+    import duckdb
 
-class LakeLine(BareLine):
+
+class LakeLine(PublishingLine):
     """
     A stage, a lake's files and published marts of its own, and a catalog on *server*.
 
@@ -24,14 +25,11 @@ class LakeLine(BareLine):
     def __init__(self, root: Path, server: PostgresServer, url: str, timezone: str = "UTC") -> None:
         self.server, self.url = server, url
         super().__init__(root, DuckLakeWarehouse(url, root / "lake", root / "state", patience=5), timezone)
-
         self._lake: duckdb.DuckDBPyConnection | None = None
-
-    query = Line.query
-    marts = Line.marts
 
     def query_warehouse(self, sql: str) -> list[dict[str, Any]]:
         """Rows from the lake itself."""
         if self._lake is None:
             self._lake = self.warehouse._attach()
-        return self._lake.sql(sql).to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = self._lake.sql(sql).to_arrow_table().to_pylist()
+        return rows

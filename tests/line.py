@@ -121,7 +121,20 @@ class BareLine:
         _PARSED[_parsing_of(self.warehouse)] = self.builder
 
 
-class Line(BareLine):
+class PublishingLine(BareLine):
+    """One whose marts are published as files."""
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows from the published file."""
+        return _rows(self.root / "published" / "current" / "marts.duckdb", sql)
+
+    def marts(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows of all published marts, sorted by all their columns."""
+        tables = self.query(_MARTS)
+        return {row["table_name"]: self.query(f"from marts.{row['table_name']} order by all") for row in tables}
+
+
+class Line(PublishingLine):
     """One stage, one DuckDB warehouse, one published directory under *root*."""
 
     warehouse: DuckDBWarehouse
@@ -129,18 +142,9 @@ class Line(BareLine):
     def __init__(self, root: Path, timezone: str = "UTC", builder: Builder | None = None) -> None:
         super().__init__(root, DuckDBWarehouse(root / "warehouse.duckdb", patience=5), timezone, builder)
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        """Rows from the published file."""
-        return _rows(self.root / "published" / "current" / "marts.duckdb", sql)
-
     def query_warehouse(self, sql: str) -> list[dict[str, Any]]:
         """Rows from the warehouse itself; no reader but a test may do this."""
         return _rows(self.warehouse.database, sql)
-
-    def marts(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows of all published marts, sorted by all their columns."""
-        tables = self.query(_MARTS)
-        return {row["table_name"]: self.query(f"from marts.{row['table_name']} order by all") for row in tables}
 
     def warehouse_marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all marts in the warehouse, sorted by all their columns."""

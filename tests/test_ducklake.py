@@ -123,7 +123,7 @@ def load_and_die(line: LakeLine) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    DuckDbSqlClient.execute_sql = dying  # type: ignore[method-assign]
+    DuckDbSqlClient.execute_sql = dying  # type: ignore[method-assign,assignment]
     line.load()
 
 
@@ -132,7 +132,7 @@ def enter(session: AbstractContextManager[object]) -> None:
         pass
 
 
-def test_what_is_in_the_way_is_said_in_a_sentence(line: LakeLine, server: PostgresServer) -> None:
+def test_what_is_in_the_way_is_said_in_a_sentence(line: LakeLine) -> None:
     """Another loader, files of another lake, a server that is down: each has its sentence, none says the password."""
     load_both(line, POSTS[:5])
     told: list[str] = []

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel
-from sqlalchemy import create_engine  # type: ignore[import-not-found]  # installed for this rival alone
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column  # type: ignore[import-not-found]
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 SECRET = os.environ["BENCH_SECRET"].encode()
 engine = create_engine(os.environ["BENCH_DATABASE"], connect_args={"check_same_thread": False})
@@ -29,7 +29,7 @@ class Event(BaseModel):
     data: dict[str, Any]
 
 
-class Base(DeclarativeBase):  # type: ignore[misc]  # as above
+class Base(DeclarativeBase):
     """The tables."""
 
 
