@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROBES = 200
+_SERVER_PACKAGES = ("uvicorn", "uvloop", "httptools", "fastapi", "orjson", "pydantic")
+_SERVER_PROGRAMS = (("node", "--version"), ("wrk", "-v"), ("webhook", "-version"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,18 @@ def file_system_of(path: Path) -> str:
     return found
 
 
-def describe(directory: Path) -> Machine:
-    """This machine, with the disk that *directory* is on."""
+def describe(
+    directory: Path,
+    packages: Sequence[str] = _SERVER_PACKAGES,
+    programs: Sequence[tuple[str, str]] = _SERVER_PROGRAMS,
+) -> Machine:
+    """
+    This machine, with the disk that *directory* is on.
+
+    Args:
+        packages: Of Python, that have a part in it.
+        programs: Likewise, each with the option that makes it tell its version.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(
         processor=_processor(),
@@ -82,7 +94,7 @@ def describe(directory: Path) -> Machine:
         system=f"{platform.system()} {platform.release()}",
         file_system=file_system_of(directory),
         sync_us=_sync_microseconds(directory),
-        versions=", ".join([f"Python {platform.python_version()}", *_python_packages(), *_programs()]),
+        versions=", ".join([f"Python {platform.python_version()}", *_python_packages(packages), *_programs(programs)]),
     )
 
 
@@ -107,15 +119,15 @@ def _sync_microseconds(directory: Path) -> float:
     return round(statistics.median(took) * 1e6, 1)
 
 
-def _python_packages() -> list[str]:
+def _python_packages(names: Sequence[str]) -> list[str]:
     from importlib.metadata import version  # noqa: PLC0415  # nothing else here needs it
 
-    return [f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools", "fastapi", "orjson", "pydantic")]
+    return [f"{name} {version(name)}" for name in names]
 
 
-def _programs() -> list[str]:
+def _programs(programs: Sequence[tuple[str, str]]) -> list[str]:
     found = []
-    for name, option in (("node", "--version"), ("wrk", "-v"), ("webhook", "-version")):
+    for name, option in programs:
         try:
             answer = subprocess.run([name, option], capture_output=True, text=True, check=False).stdout  # noqa: S603  # ours
         except FileNotFoundError:

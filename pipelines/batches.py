@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ingest.staging import Segment
 from models.columns import EVENT_COLUMNS
-from pipelines.event_tables import event_table
+from pipelines.event_tables import ParsedEvents, parsed_events
 from pipelines.fates import QUARANTINED_SCHEMA, KnownEvents, compare_arrivals, decide_fates
 from pipelines.staged_lines import read_lines
 
@@ -75,7 +75,8 @@ def empty_tables() -> dict[str, pa.Table]:
     """Every raw table with its columns and no rows, so that a new warehouse has them before the first event."""
     with closing(_reader(ReadingOptions())) as reader:
         read_lines(reader, [], 0, datetime.now(UTC))
-        return {name: arrow.slice(0, 0) for name, arrow in _tables_of(reader, KnownEvents())[0].items()}
+        tables, _counts = _tables_of(reader, _parsed(reader), KnownEvents())
+        return {name: arrow.slice(0, 0) for name, arrow in tables.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,56 @@ class ReadingOptions:
     amendments: Sequence[Callable[[duckdb.DuckDBPyConnection], None]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """
+    Segments read and taken apart; what the warehouse holds has not been asked yet.
+
+    Attributes:
+        load_seq: As on the rows.
+        poisoned: As of the load.
+    """
+
+    load_seq: int
+    poisoned: list[tuple[Segment, str]]
+    _reader: duckdb.DuckDBPyConnection
+    _parsed: dict[str, ParsedEvents]
+
+    def settle(self, known: KnownEvents) -> LoadBatch:
+        """Keep what *known* does not hold yet; of an event's copies the first received wins. Once only."""
+        with closing(self._reader) as reader:
+            tables, counts = _tables_of(reader, self._parsed, known)
+        found = {name: arrow for name, arrow in tables.items() if arrow.num_rows}
+        return LoadBatch(self.load_seq, found, counts, self.poisoned)
+
+    def drop(self) -> None:
+        """Let go of it, unsettled."""
+        self._reader.close()
+
+
+def prepare_batch(
+    segments: Sequence[Segment], load_seq: int, loaded_at: datetime, options: ReadingOptions = ReadingOptions()
+) -> PreparedBatch:
+    """
+    Read *segments*, on a connection of its own, so that another batch may be loaded meanwhile.
+
+    Args:
+        segments: Closed; none loaded before.
+        load_seq: Written on every row; larger than that of any load before.
+        loaded_at: Aware UTC; for the ledger of loads, and for what is replayed.
+        options: How.
+    """
+    reader = _reader(options)
+    try:
+        poisoned = read_lines(reader, segments, load_seq, loaded_at)
+        for amend in options.amendments:
+            amend(reader)
+        return PreparedBatch(load_seq, poisoned, reader, _parsed(reader))
+    except BaseException:
+        reader.close()
+        raise
+
+
 def read_batch(
     segments: Sequence[Segment],
     load_seq: int,
@@ -101,37 +152,30 @@ def read_batch(
     known: KnownEvents,
     options: ReadingOptions = ReadingOptions(),
 ) -> LoadBatch:
-    """
-    Read *segments* and keep what the warehouse does not hold yet; of an event's copies the first received wins.
+    """Prepare and settle a batch."""
+    return prepare_batch(segments, load_seq, loaded_at, options).settle(known)
 
-    Args:
-        segments: Closed; none loaded before.
-        load_seq: Written on every row; larger than that of any load before.
-        loaded_at: Aware UTC; for the ledger of loads, and for what is replayed.
-        known: What the warehouse holds of the lines at hand.
-        options: How.
-    """
-    with closing(_reader(options)) as reader:
-        poisoned = read_lines(reader, segments, load_seq, loaded_at)
-        for amend in options.amendments:
-            amend(reader)
-        tables, counts = _tables_of(reader, known)
-    return LoadBatch(load_seq, {name: arrow for name, arrow in tables.items() if arrow.num_rows}, counts, poisoned)
+
+def _parsed(reader: duckdb.DuckDBPyConnection) -> dict[str, ParsedEvents]:
+    return {name: parsed_events(reader, name) for name in EVENT_COLUMNS}
 
 
 def _reader(options: ReadingOptions) -> duckdb.DuckDBPyConnection:
     scratch = {} if options.scratch is None else {"temp_directory": str(options.scratch)}
-    reader = duckdb.connect(config={"memory_limit": f"{options.memory}B", **scratch})
+    # One thread: the other cores load the batch before meanwhile, and each thread takes 32 MB for reading JSON.
+    reader = duckdb.connect(config={"memory_limit": f"{options.memory}B", "threads": 1, **scratch})
     reader.execute("set TimeZone = 'UTC'")
     return reader
 
 
-def _tables_of(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> tuple[dict[str, pa.Table], Counts]:
-    compare_arrivals(reader, known)
-    event_tables = {name: event_table(reader, name) for name in EVENT_COLUMNS}
+def _tables_of(
+    reader: duckdb.DuckDBPyConnection, parsed: dict[str, ParsedEvents], known: KnownEvents
+) -> tuple[dict[str, pa.Table], Counts]:
+    compare_arrivals(reader, known, pa.concat_tables([events.misfits for events in parsed.values()]))
+    new = reader.sql("select line_number from arrivals where fate = 'loaded'").to_arrow_table()["line_number"]
     decide_fates(reader, known)
     tables = {
-        **event_tables,
+        **{name: events.of_lines(new) for name, events in parsed.items()},
         "quarantined_events": _quarantined_table(reader),
         "replayed_events": reader.sql("from replays").to_arrow_table(),
         "event_conflicts": reader.sql(_CONFLICTS).to_arrow_table(),

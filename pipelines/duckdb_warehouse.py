@@ -22,8 +22,12 @@ from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseS
 
 _FETCHED_ROWS = 100
 
-_LOG_BYTES = 2_000_000
-"""Of changes that are not in the file yet; they are read again when it is opened."""
+_LOG_BYTES, _MOST_LOG_BYTES = 2_000_000, 64_000_000
+"""
+Of changes that are not in the file yet when it is closed, and while it is open: they are read again when it is opened.
+
+Each time they are brought into the file, the last rows of every table are written anew; so a load in many parts waits.
+"""
 
 # dlt adds a column that belongs to a key as "not null", which no table with rows in it takes.
 _ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
@@ -71,6 +75,9 @@ class DuckDBWarehouse(Warehouse):
             session.upgrade()
             yield session
         finally:
+            if self._log_bytes() > _LOG_BYTES:
+                with suppress(duckdb.Error):  # what could not be brought into the file stays in the log
+                    session.connection.execute("checkpoint")
             session.connection.close()
 
     @contextmanager
@@ -85,6 +92,10 @@ class DuckDBWarehouse(Warehouse):
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
 
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+    def _log_bytes(self) -> int:
+        log = self.database.with_name(self.database.name + ".wal")
+        return log.stat().st_size if log.exists() else 0
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.patience
@@ -124,7 +135,13 @@ class DuckDBSession(WarehouseSession):
         """Open the file."""
         self.connection = self.connect()
         # Closing would write the whole log into the file, which takes longer than a small load. It is as safe there.
-        self.connection.execute(f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_LOG_BYTES}B'")
+        self.connection.execute(
+            f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_MOST_LOG_BYTES}B'"
+        )
+
+    def limit_memory(self, most_bytes: int) -> None:
+        """Use no more memory than this; what is larger goes to a directory beside the file."""
+        self.connection.execute(f"set memory_limit = '{most_bytes}B'")
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""

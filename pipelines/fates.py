@@ -73,12 +73,12 @@ class KnownEvents:
         return REPLAYED_SCHEMA.empty_table()
 
 
-def compare_arrivals(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
+def compare_arrivals(reader: duckdb.DuckDBPyConnection, known: KnownEvents, unfit: pa.Table) -> None:
     """
     Say in `arrivals` which accepted lines are new, and in `misfits` which of those have no table.
 
-    A line that has no row in either is not accepted, or fits as far as can be told before it is parsed. `known_events`
-    is what the warehouse has of the events at hand.
+    A line that has no row in `arrivals` is not accepted. `known_events` is what the warehouse has of the events at
+    hand. *unfit* has the `line_number` and `detail` of accepted lines that do not fit their table.
     """
     arriving = reader.sql("""
         select source_id, event_id, min(occurred_at) as occurred_at
@@ -140,18 +140,24 @@ def compare_arrivals(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> N
     """)
     types = ", ".join(f"'{name}'" for name in EVENT_TYPES)
     # A receiver that is newer than this loader may know types that have no table here yet.
+    reader.register("unfit", unfit)
     reader.execute(f"""
         create or replace temp table misfits as
         select line_number, 'type' as detail
         from lines
         join arrivals using (line_number)
         where arrivals.fate = 'loaded' and coalesce(lines.event_type, '') not in ({types})
+        union all
+        select line_number, unfit.detail
+        from unfit
+        join arrivals using (line_number)
+        where arrivals.fate = 'loaded'
     """)
 
 
 def decide_fates(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
     """
-    Say in `fates` what became of every line, once `misfits` is complete, and in `replays` which have loaded.
+    Say in `fates` what became of every line, and in `replays` which have loaded.
 
     `fates` has a row per line: line_number, fate, kept_body_sha256, fate_reason, fate_detail. `replays` has one per
     place that is replayed from now on. `held_quarantine` is what the warehouse has of the places at hand. `displaced`

@@ -9,24 +9,36 @@ row that comes twice replace itself.
 import fcntl
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dlt
+import duckdb
 
 from ingest.staging import Segment, Stage
-from pipelines.batches import Counts, ReadingOptions, empty_tables, read_batch
+from pipelines.batches import Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
 from pipelines.raw_tables import DATASET, raw_tables
 from pipelines.status import write_status
 from pipelines.warehouse import Warehouse, WarehouseSession
 
-LOAD_BYTES = 64 * 1024 * 1024
-"""Staged bytes of one load at most, so that memory does not grow with the backlog (one larger segment goes alone)."""
+DEFAULT_MEMORY = 512 * 1024 * 1024
+"""Bytes of memory that a load stays under, however much is staged."""
+
+_MEMORY_FOR_TWO = 1024 * 1024 * 1024
+"""From here on one portion is read while another is loaded."""
+
+_LEAST_MEMORY = 128 * 1024 * 1024
+"""For DuckDB to read JSON at all."""
+
+LOAD_SEGMENTS = 2_000
+"""Of one load at most; each is a file to open."""
 
 _OPEN_POLL_SECONDS = 0.05
 
@@ -48,6 +60,15 @@ class LoadReport:
     counts: Counts = field(default_factory=Counts)
     poisoned: tuple[tuple[str, str], ...] = ()
 
+    def after(self, batch: LoadBatch, segments: int) -> "LoadReport":
+        """Return this with a *batch* of so many *segments* more."""
+        return LoadReport(
+            loads=self.loads + bool(batch.tables),
+            segments=self.segments + segments - len(batch.poisoned),
+            counts=self.counts + batch.counts,
+            poisoned=(*self.poisoned, *((segment.path.name, error) for segment, error in batch.poisoned)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Loader:
@@ -61,6 +82,8 @@ class Loader:
         state: Working folder: dlt keeps a package under way there, and the newest status lies there.
         now: Aware UTC clock.
         notice: Told about waits and segments set aside.
+        memory: Bytes that a load stays under.
+        amendments: As of the reading (`pipelines.batches.ReadingOptions`).
     """
 
     stage: Stage
@@ -69,6 +92,8 @@ class Loader:
     state: Path
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     notice: Callable[[str], None] = lambda _message: None
+    memory: int = DEFAULT_MEMORY
+    amendments: Sequence[Callable[[duckdb.DuckDBPyConnection], None]] = ()
 
     def load(self) -> LoadReport:
         """
@@ -79,15 +104,22 @@ class Loader:
             WarehouseLockedError: Another program kept the warehouse open.
         """
         with self._lock(), self.warehouse.session() as session:
-            pipeline = self._pipeline(session)
-            self._finish_pending(pipeline, session)
-            if session.missing_tables():
-                pipeline.run(raw_tables(empty_tables()), loader_file_format="parquet")
-                session.upgrade()
+            pipeline = self._ready(session)
             self.stage.recover()
-            report = LoadReport()
-            for segments in _portions(self.stage.closed_segments()):
-                report = self._load_portion(pipeline, session, segments, report)
+            segments = self.stage.closed_segments()
+            loaded = session.loaded_batches([segment.batch_id for segment in segments])
+            session.look_again_from(sorted(loaded))
+            done = [segment for segment in segments if segment.batch_id in loaded]
+            self._release(done)
+            report = LoadReport(segments=len(done))
+            fresh = [segment for segment in segments if segment.batch_id not in loaded]
+            for portion, prepared in self._prepared(fresh, session.last_load_seq() + 1):
+                batch = prepared.settle(session.known_events)
+                self._commit(pipeline, session, batch)
+                self._set_aside(batch)
+                poisoned = {segment.batch_id for segment, _ in batch.poisoned}
+                self._release([segment for segment in portion if segment.batch_id not in poisoned])
+                report = report.after(batch, len(portion))
             if report.segments:
                 write_status(session, self.state)
             return report
@@ -112,35 +144,51 @@ class Loader:
             time.sleep(_OPEN_POLL_SECONDS)
             writing &= {segment.batch_id for segment in self.stage.live_segments()}
 
-    def _load_portion(
-        self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], report: LoadReport
-    ) -> LoadReport:
-        loaded = session.loaded_batches([segment.batch_id for segment in segments])
-        session.look_again_from(sorted(loaded))
-        fresh = [segment for segment in segments if segment.batch_id not in loaded]
-        batch = read_batch(fresh, session.last_load_seq() + 1, self.now(), session.known_events, self._reading())
-        if batch.tables:
-            displaced = batch.tables.get("displaced_events")
-            if displaced is not None:
-                session.forget_build()
-            with session.loading(displaced):
-                pipeline.run(raw_tables(batch.tables), loader_file_format="parquet")
+    def _ready(self, session: WarehouseSession) -> dlt.Pipeline:
+        """Return the pipeline, with nothing under way and every table there."""
+        session.limit_memory(self.memory // 4)
+        pipeline = self._pipeline(session)
+        self._finish_pending(pipeline, session)
+        if session.missing_tables():
+            pipeline.run(raw_tables(empty_tables()), loader_file_format="parquet")
+            session.upgrade()
+        return pipeline
+
+    def _prepared(self, segments: Sequence[Segment], load_seq: int) -> Iterator[tuple[list[Segment], PreparedBatch]]:
+        """Yield *segments* in portions, each read while the one before is loaded."""
+        options = ReadingOptions(max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", self.amendments)
+        portions = enumerate(_portions(segments, max(self.memory // 16, 1)), start=load_seq)
+        with ThreadPoolExecutor(1, thread_name_prefix="reading") as reading:
+            ahead: deque[tuple[list[Segment], Future[PreparedBatch]]] = deque()
+            for number, portion in portions:
+                if self.memory < _MEMORY_FOR_TWO:
+                    yield portion, prepare_batch(portion, number, self.now(), options)
+                    continue
+                ahead.append((portion, reading.submit(prepare_batch, portion, number, self.now(), options)))
+                if len(ahead) > 1:
+                    before, prepared = ahead.popleft()
+                    yield before, prepared.result()
+            for portion, prepared in ahead:
+                yield portion, prepared.result()
+
+    @staticmethod
+    def _commit(pipeline: dlt.Pipeline, session: WarehouseSession, batch: LoadBatch) -> None:
+        if not batch.tables:
+            return
+        displaced = batch.tables.get("displaced_events")
+        if displaced is not None:
+            session.forget_build()
+        with session.loading(displaced):
+            pipeline.run(raw_tables(batch.tables), loader_file_format="parquet")
+
+    def _set_aside(self, batch: LoadBatch) -> None:
         for segment, error in batch.poisoned:
             self.stage.set_aside(segment)
             self.notice(f"{segment.path.name} cannot be read and was set aside: {error}")
-        poisoned = {segment.batch_id for segment, _ in batch.poisoned}
-        released = [segment for segment in segments if segment.batch_id not in poisoned]
-        for segment in released:
-            self.stage.release(segment, self.archive)
-        return LoadReport(
-            loads=report.loads + bool(batch.tables),
-            segments=report.segments + len(released),
-            counts=report.counts + batch.counts,
-            poisoned=(*report.poisoned, *((segment.path.name, error) for segment, error in batch.poisoned)),
-        )
 
-    def _reading(self) -> ReadingOptions:
-        return ReadingOptions(scratch=self.state / "scratch")
+    def _release(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            self.stage.release(segment, self.archive)
 
     def _pipeline(self, session: WarehouseSession) -> dlt.Pipeline:
         apply_dlt_settings()
@@ -192,13 +240,15 @@ class Loader:
             time.sleep(0.1)
 
 
-def _portions(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Split *segments*, in order, into portions of at most LOAD_BYTES."""
+def _portions(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
+    """Split *segments*, in order, into portions of so many bytes (one larger segment goes alone) and LOAD_SEGMENTS."""
     portion: list[Segment] = []
+    size = 0
     for segment in segments:
-        if portion and sum(each.size for each in portion) + segment.size > LOAD_BYTES:
+        if portion and (size + segment.size > most_bytes or len(portion) == LOAD_SEGMENTS):
             yield portion
-            portion = []
+            portion, size = [], 0
         portion.append(segment)
+        size += segment.size
     if portion:
         yield portion

@@ -84,16 +84,25 @@ def transaction(connection: Any) -> Iterator[None]:
         cursor.execute("commit")
 
 
-def is_lost(error: BaseException) -> bool:
-    """Return whether *error*, or what it came from, is a connection that broke."""
-    return any(
-        isinstance(each, psycopg2.InterfaceError)
-        or (
-            isinstance(each, psycopg2.OperationalError)
-            # Without a code the connection broke; class 57P is a server that goes down or throws us out.
-            and (each.pgcode is None or each.pgcode.startswith("57P"))
-        )
-        for each in _with_causes(error)
+def loss_in(error: BaseException, connection: Any) -> str | None:
+    """Return what the server, or the network, said when it went away, if *error* came from that."""
+    for each in _with_causes(error):
+        if _is_loss(each):
+            return sentence(each)
+    try:
+        # dbt has connections of its own, and says only in words what became of them.
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as lost:
+        return sentence(lost)
+    return None
+
+
+def _is_loss(error: BaseException) -> bool:
+    return isinstance(error, psycopg2.InterfaceError) or (
+        isinstance(error, psycopg2.OperationalError)
+        # Without a code the connection broke; class 57P is a server that goes down or throws us out.
+        and (error.pgcode is None or error.pgcode.startswith("57P"))
     )
 
 

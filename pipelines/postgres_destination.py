@@ -27,7 +27,9 @@ from models.columns import EVENT_COLUMNS
 from pipelines.postgres_arrow import copy_in
 from pipelines.raw_tables import RAW_TABLES, RawTable
 
-_ROWS_AT_A_TIME = 20_000
+_BYTES_AT_A_TIME = 16 * 1024 * 1024
+"""Of rows in memory at once, about; a larger row goes alone."""
+
 _ARRIVING = "arriving"
 
 
@@ -44,7 +46,9 @@ class ParquetCopyJob(RunnableLoadJob, HasFollowupJobs):
 
     def _copy_to(self, table: str) -> None:
         with pq.ParquetFile(self._file_path) as file:
-            for rows in file.iter_batches(_ROWS_AT_A_TIME):
+            groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+            size = max(1, sum(group.total_byte_size for group in groups))
+            for rows in file.iter_batches(max(1, file.metadata.num_rows * _BYTES_AT_A_TIME // size)):
                 copy_in(self._job_client.sql_client.native_connection, table, rows)
 
 

@@ -8,7 +8,7 @@ was granted.
 
 from typing import Any
 
-from pipelines.errors import WarehouseLockedError
+from pipelines.errors import BuildError, WarehouseLockedError
 from pipelines.postgres_connection import transaction
 
 BUILT = "marts_building"
@@ -32,6 +32,7 @@ def publish_marts(connection: Any, patience: float) -> None:
     product does, its readers are waited for.
 
     Raises:
+        BuildError: A view of somebody's needs a column that goes or changes its type.
         WarehouseLockedError: Readers kept a mart whose columns have to change for longer than *patience* seconds.
     """
     with transaction(connection), connection.cursor() as cursor:
@@ -70,19 +71,24 @@ def _reshape(cursor: Any, table: str, patience: float) -> None:
         ),
         *(f'add column "{name}" {kind}' for name, kind in built.items() if name not in published),
     ]
-    # A view of a user's own on a column that goes makes this fail, and say so: it is theirs to change.
     if changes:
-        from psycopg2.errors import LockNotAvailable  # noqa: PLC0415 - an extra
+        from psycopg2 import errors  # noqa: PLC0415 - an extra
 
         cursor.execute("set local lock_timeout = %s", [max(1, int(patience * 1000))])
         try:
             cursor.execute(f'alter table {PUBLISHED}."{table}" {", ".join(changes)}')
-        except LockNotAvailable as error:
+        except errors.LockNotAvailable as error:
             message = (
                 f"The columns of {PUBLISHED}.{table} have changed, and a reader has it open for longer than "
                 f"{patience:.0f} s. End its transaction and build again; readers keep the marts of the build before."
             )
             raise WarehouseLockedError(message) from error
+        except (errors.DependentObjectsStillExist, errors.FeatureNotSupported) as error:
+            message = (
+                f"The columns of {PUBLISHED}.{table} have changed, and something of yours needs them as they were: "
+                f"{error.diag.message_detail}. Drop it and build again; readers keep the marts of the build before."
+            )
+            raise BuildError(message) from error
 
 
 def _columns(cursor: Any, schema: str, table: str) -> dict[str, str]:

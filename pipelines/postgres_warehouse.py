@@ -16,11 +16,11 @@ from dlt.common.destination import Destination
 from models.columns import EVENT_COLUMNS
 from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
 from pipelines.postgres_arrow import fetch, put
-from pipelines.postgres_connection import connect, is_lost, refusal_in, sentence, transaction
+from pipelines.postgres_connection import connect, loss_in, refusal_in, sentence, transaction
 from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
 from pipelines.postgres_known_events import EventsOnServer
 from pipelines.postgres_publication import PUBLISHED, is_published, publish_marts
-from pipelines.raw_tables import DATASET, RAW_TABLES
+from pipelines.raw_tables import DATASET, RAW_TABLES, RawTable
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name
 
 _LOCK = 0x686F6F6B6D617274
@@ -29,7 +29,9 @@ _LOCK = 0x686F6F6B6D617274
 _FETCHED_ROWS = 100
 _STAGING_NAME = "staging-schema"
 _DISPLACED = "displaced_rows"
+
 _COUNTED_BY_DAY = {*EVENT_COLUMNS, "quarantined_events", "deliveries"}
+"""The tables whose rows of a day the status counts after each load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ class PostgresWarehouse(Warehouse):
             session.upgrade()
             yield session
         except Exception as error:
-            if is_lost(error):
-                message = f"The warehouse {self} went away: {sentence(error)}. What was received stays staged."
+            loss = loss_in(error, connection)
+            if loss is not None:
+                message = f"The warehouse {self} went away: {loss}. What was received stays staged."
                 raise WarehouseAwayError(message) from error
             refusal = refusal_in(error)
             if refusal is not None:
@@ -264,20 +267,23 @@ class PostgresSession(WarehouseSession):
     def upgrade(self) -> None:
         """Give every table of `raw` the indexes that keep looking up and merging as fast as they were at first."""
         present = self.table_names(DATASET)
+        # Not by `if not exists`, which asks for a lock all the same, and breaks off a vacuum that is at work there.
+        found = self.execute("select indexname from pg_indexes where schemaname = $schema", {"schema": DATASET})
+        indexes = {name for (name,) in found}
         for table in RAW_TABLES.values():
-            if table.name not in present:
-                continue
-            # Also the last net: no key stands there twice, whatever anyone does.
-            self.execute(
-                f"create unique index if not exists {table.name}_key on {DATASET}.{table.name} ({', '.join(table.key)})"
-            )
-            self.execute(f"create index if not exists {table.name}_load_seq on {DATASET}.{table.name} (load_seq)")
-            if table.name in _COUNTED_BY_DAY:
-                # Rows come nearly in the order of this, so that a note for every few pages is enough to find a day's.
-                self.execute(
-                    f"create index if not exists {table.name}_received_at on {DATASET}.{table.name} "
-                    "using brin (received_at) with (autosummarize = on)"
-                )
+            for name, columns in _indexes(table).items():
+                if table.name in present and name not in indexes:
+                    # Also the last net: no key stands there twice, whatever anyone does.
+                    unique = "unique " if columns == table.key else ""
+                    self.execute(f"create {unique}index {name} on {DATASET}.{table.name} ({', '.join(columns)})")
+
+
+def _indexes(table: RawTable) -> dict[str, tuple[str, ...]]:
+    """Return the columns of each index of *table*, by its name."""
+    indexes = {f"{table.name}_key": table.key, f"{table.name}_load_seq": ("load_seq",)}
+    if table.name in _COUNTED_BY_DAY:
+        indexes[f"{table.name}_received_at"] = ("received_at", "source_id")
+    return indexes
 
 
 def _filled(connection: Any, sql: str, values: Mapping[str, Any] | None) -> str:

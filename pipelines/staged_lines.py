@@ -1,14 +1,16 @@
 """Segments to the temp table `lines` of a DuckDB connection, in one pass; no line becomes a Python object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
 
 from ingest.staging import SEGMENT_COLUMNS, Segment
 
-# A line longer than DuckDB's own limit is an error there; no line is longer than its segment.
-_LEAST_LINE_LIMIT = 16 * 1024 * 1024
+# DuckDB takes buffers of twice the longest line that it is told to expect, for each thread; most lines are short.
+_SHORT_LINE = 2 * 1024 * 1024
+_SPARE_MEMORY = 256 * 1024 * 1024
 
 # JSON of another shape, or with a field lost or changed: loaded, it would stop every load or count as what it is not.
 _NOT_OURS = """
@@ -32,69 +34,73 @@ def read_lines(
     `lines` has SEGMENT_COLUMNS, its instants as timestamps in UTC, with `line_number`, `batch_id`, `load_seq` and
     `loaded_at` (as *loaded_at*, UTC). Of a segment that cannot be read it has no line.
     """
-    if not segments or _error_of(reader, segments, load_seq, loaded_at) is None:
-        if not segments:
-            _create(reader, segments, load_seq, loaded_at)
+    lines = _Lines(reader, load_seq, loaded_at)
+    if lines.error_of(segments) is None:
         return []
-    poisoned = list(_poisoned(reader, segments, load_seq, loaded_at))
-    bad = {segment.batch_id for segment, _ in poisoned}
-    _create(reader, [segment for segment in segments if segment.batch_id not in bad], load_seq, loaded_at)
-    return poisoned
+    errors = [(segment, lines.error_of([segment])) for segment in segments]
+    lines.error_of([segment for segment, error in errors if error is None])
+    return [(segment, error) for segment, error in errors if error is not None]
 
 
-def _poisoned(
-    reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment], load_seq: int, loaded_at: datetime
-) -> Iterator[tuple[Segment, str]]:
-    for segment in segments:
-        if (error := _error_of(reader, [segment], load_seq, loaded_at)) is not None:
-            yield segment, error
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    reader: duckdb.DuckDBPyConnection
+    load_seq: int
+    loaded_at: datetime
+
+    def error_of(self, segments: Sequence[Segment]) -> str | None:
+        """Make the table of *segments*; return why they cannot be read, None where they can."""
+        try:
+            self._create(segments)
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            return str(error).splitlines()[0]
+        row = self.reader.execute("select count(*) from lines where is_not_ours").fetchone()
+        return f"lines that no receiver writes: {row[0]}" if row and row[0] else None
+
+    def _create(self, segments: Sequence[Segment]) -> None:
+        try:
+            self._create_of_lines(segments, _SHORT_LINE)
+        except duckdb.InvalidInputException:
+            # No line is longer than its segment. The memory for it has to be had, whatever the limit is.
+            longest = max(segment.size for segment in segments) + 1
+            if longest <= _SHORT_LINE:
+                raise
+            self.reader.execute(f"set memory_limit = '{16 * longest + _SPARE_MEMORY}B'")
+            self._create_of_lines(segments, longest)
+
+    def _create_of_lines(self, segments: Sequence[Segment], longest: int) -> None:
+        self.reader.execute(
+            f"""
+            create or replace temp table lines as
+            select
+                row_number() over () as line_number,
+                staged.* replace (
+                    try_cast(received_at as timestamptz) at time zone 'UTC' as received_at,
+                    try_cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at,
+                    -- Segments of before there were several events in a delivery, or replays, do not say.
+                    coalesce(position, 0) as position,
+                    coalesce(is_replay, false) as is_replay
+                ),
+                coalesce({_NOT_OURS}, true) as is_not_ours,
+                cast({self.load_seq} as bigint) as load_seq,
+                cast($loaded_at as timestamp) as loaded_at
+            from ({_staged(segments, longest)}) as staged
+            """,
+            {"loaded_at": self.loaded_at.replace(tzinfo=None)},
+        )
 
 
-def _error_of(
-    reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment], load_seq: int, loaded_at: datetime
-) -> str | None:
-    try:
-        _create(reader, segments, load_seq, loaded_at)
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        return str(error).splitlines()[0]
-    row = reader.execute("select count(*) from lines where is_not_ours").fetchone()
-    return f"lines that no receiver writes: {row[0]}" if row and row[0] else None
-
-
-def _create(reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment], load_seq: int, loaded_at: datetime) -> None:
-    reader.execute(
-        f"""
-        create or replace temp table lines as
-        select
-            row_number() over () as line_number,
-            staged.* replace (
-                try_cast(received_at as timestamptz) at time zone 'UTC' as received_at,
-                try_cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at,
-                -- Segments of before there were several events in a delivery, or replays, do not say.
-                coalesce(position, 0) as position,
-                coalesce(is_replay, false) as is_replay
-            ),
-            coalesce({_NOT_OURS}, true) as is_not_ours,
-            cast({load_seq} as bigint) as load_seq,
-            cast($loaded_at as timestamp) as loaded_at
-        from ({_staged(segments)}) as staged
-        """,
-        {"loaded_at": loaded_at.replace(tzinfo=None)},
-    )
-
-
-def _staged(segments: Sequence[Segment]) -> str:
+def _staged(segments: Sequence[Segment], longest: int) -> str:
     if not segments:
         every = {**SEGMENT_COLUMNS, "batch_id": "varchar"}
         nulls = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in every.items())
         return f"select {nulls} where false"
     columns = ", ".join(f"{name}: '{duckdb_type}'" for name, duckdb_type in SEGMENT_COLUMNS.items())
     paths = ", ".join("'" + str(segment.path).replace("'", "''") + "'" for segment in segments)
-    limit = max(_LEAST_LINE_LIMIT, *(segment.size + 1 for segment in segments))
     return f"""
         select * exclude (filename), string_split(parse_filename(filename), '.')[1] as batch_id
         from read_json(
             [{paths}], format = 'newline_delimited', columns = {{{columns}}}, filename = true,
-            maximum_object_size = {limit}
+            maximum_object_size = {longest}
         )
     """

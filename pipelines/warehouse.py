@@ -142,6 +142,9 @@ class WarehouseSession(ABC):
     def is_published(self, published: Path) -> bool:
         """Return whether readers have marts of any build."""
 
+    def limit_memory(self, most_bytes: int) -> None:  # noqa: B027 - a server's memory is not ours to limit
+        """Use no more memory than this for what it does in this process."""
+
     loads_whole: ClassVar[bool] = False
     """Whether a load that was interrupted left nothing: then it is read again, and otherwise dlt completes it."""
 

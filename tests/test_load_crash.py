@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +19,7 @@ from dlt.load.load import Load
 
 import pipelines.load
 from ingest.staging import Stage
+from pipelines.batches import PreparedBatch
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
@@ -32,7 +34,8 @@ def is_any(*_arguments: object) -> bool:
 
 
 POINTS: dict[str, tuple[Any, str, int, Callable[..., bool]]] = {
-    "segments not read yet": (pipelines.load, "read_batch", 1, is_any),
+    "segments not read yet": (pipelines.load, "prepare_batch", 1, is_any),
+    "segments read, not compared": (PreparedBatch, "settle", 1, is_any),
     "package half extracted": (ExtractStorage, "commit_new_load_package", 1, is_any),
     "package extracted": (dlt.Pipeline, "normalize", 1, is_any),
     "package normalized": (dlt.Pipeline, "load", 1, is_any),
@@ -46,9 +49,14 @@ POINTS: dict[str, tuple[Any, str, int, Callable[..., bool]]] = {
 """Where to kill: before the n-th call of a method for which the condition holds."""
 
 
-def load_until(root: Path, point: str) -> None:
-    """Load the line under *root* in this process, which dies at *point*."""
+def load_until(root: Path, point: str, portion: int | None) -> None:
+    """Load the line under *root* in this process, which dies at *point*, of a *portion* where it loads one by one."""
     owner, name, number, counts = POINTS[point]
+    loader = Line(root).loader
+    if portion is not None:
+        number += portion - 1
+        pipelines.load.LOAD_SEGMENTS = 1
+        loader = replace(loader, memory=2 * 1024**3)  # with so much, the next portion is read meanwhile
     original = getattr(owner, name)
     calls = 0
 
@@ -61,12 +69,12 @@ def load_until(root: Path, point: str) -> None:
         return original(*arguments, **named)
 
     setattr(owner, name, dying)
-    Line(root).load()
+    loader.load()
 
 
-def load_and_die(root: Path, point: str) -> None:
+def load_and_die(root: Path, point: str, portion: int | None = None) -> None:
     """Load in a process of its own, and see it killed."""
-    process = get_context("spawn").Process(target=load_until, args=(root, point))
+    process = get_context("spawn").Process(target=load_until, args=(root, point, portion))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL, f"the loader never came to: {point}"
@@ -104,6 +112,32 @@ def test_a_killed_load_is_made_up_for_by_the_next(begun: Path, tmp_path: Path, p
         {"load_seq": 2},
     ]
     assert line.load().segments == 0
+
+
+PORTIONS = {
+    "second portion read, first not committed": ("some tables inserted", 1),
+    "first portion released, second not committed": ("segments read, not compared", 2),
+}
+"""Where to kill a load of several portions: a point, and the portion that has come to it."""
+
+
+@pytest.mark.parametrize(("point", "portion"), PORTIONS.values(), ids=PORTIONS)
+def test_a_load_killed_between_its_portions_goes_on_behind_the_last_one(
+    begun: Path, tmp_path: Path, point: str, portion: int
+) -> None:
+    """What has committed is not loaded again, what was read ahead is read once more, and load_seq has no gap."""
+    root = tmp_path / "line"
+    shutil.copytree(begun, root)
+    load_and_die(root, point, portion)
+    line = Line(root)
+    line.load()
+
+    assert ids(line) == distinct_ids(POSTS)
+    assert line.stage.closed_segments() == []
+    assert len(archived(line)) == 3
+    assert_accounted_for(line)
+    places = line.query_warehouse("select distinct load_seq from raw.loads order by 1")
+    assert [row["load_seq"] for row in places] == list(range(1, len(places) + 1))
 
 
 def test_a_first_load_killed_leaves_a_warehouse_that_can_be_loaded(tmp_path: Path) -> None:

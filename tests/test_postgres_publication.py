@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import WarehouseLockedError
+from pipelines.errors import BuildError, WarehouseLockedError
 from pipelines.postgres_arrow import copy_in, fetch, put
 from pipelines.postgres_publication import is_published, publish_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
@@ -149,6 +149,18 @@ def test_a_reader_of_a_mart_whose_columns_change_is_waited_for(connection: Any, 
     publish_marts(connection, 0.2)
     assert run(connection, "select more from marts.payouts") == []
     reader.close()
+
+
+@pytest.mark.parametrize("columns", ["id text", "id text, amount text"], ids=["gone", "of another type"])
+def test_a_view_on_a_column_that_changes_is_named(connection: Any, columns: str) -> None:
+    """It is its owner's to change, and until then every mart stays as it was."""
+    run(connection, "insert into marts_building.payouts values ('a', 1)")
+    publish_marts(connection, 1)
+    run(connection, "create view public.amounts as select amount from marts.payouts")
+    run(connection, f"drop table marts_building.payouts; create table marts_building.payouts ({columns})")
+    with pytest.raises(BuildError, match=r"view amounts depends on column .*Drop it and build again"):
+        publish_marts(connection, 1)
+    assert published(connection) == [("a", 1)]
 
 
 @IN_PLACE

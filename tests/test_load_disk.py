@@ -1,0 +1,105 @@
+"""A disk that is full while a load writes: nothing staged is lost, and the next load has each event once."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.batches import Counts
+from pipelines.errors import PipelineError
+from pipelines.follow import Follower
+from pipelines.load import LoadReport
+from tests.line import Line
+from tests.programmes import random_programme
+from tests.test_full_disk import SmallDisk
+from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
+
+POSTS = random_programme(23, partners=4, conversions=12, payouts=5, clicks=5)
+FIRST, SECOND = POSTS[: len(POSTS) // 3], POSTS[len(POSTS) // 3 :]
+SEGMENTS = 3
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk of 24 MB; unmounted in the end."""
+    path = tmp_path / "small"
+    path.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs leave to mount a file system")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def with_warehouse(root: Path, small: Path) -> Line:
+    """A line whose warehouse is on the small disk."""
+    line = Line(root)
+    line.warehouse = replace(line.warehouse, database=small / "warehouse.duckdb")
+    line.loader = replace(line.loader, warehouse=line.warehouse)
+    return line
+
+
+def with_state(root: Path, small: Path) -> Line:
+    """A line whose working folder, in which dlt keeps the package under way, is on the small disk."""
+    line = Line(root)
+    (root / "state").symlink_to(small)
+    return line
+
+
+def with_archive(root: Path, small: Path) -> Line:
+    """A line whose archive is on the small disk."""
+    line = Line(root)
+    line.loader = replace(line.loader, archive=small / "archive")
+    (root / "archive").symlink_to(small / "archive")
+    return line
+
+
+PLACES: dict[str, Callable[[Path, Path], Line]] = {
+    "of the warehouse": with_warehouse,
+    "of the load under way": with_state,
+    "of the archive": with_archive,
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_disk_that_is_full_costs_no_event_and_doubles_none(
+    tmp_path: Path, disk: SmallDisk, place: Callable[[Path, Path], Line]
+) -> None:
+    """The load fails and loses nothing; with room again, the next one loads or releases what is left."""
+    line = place(tmp_path / "line", disk.path)
+    line.stage_posts(FIRST)
+    line.load()
+    line.stage_posts([*SECOND, *FIRST[:5]], segments=SEGMENTS)
+    disk.fill()
+    with pytest.raises(Exception, match=r"(?i)no space left|could not write|disk"):
+        line.load()
+    assert len(line.stage.closed_segments()) + len(archived(line)) == SEGMENTS + 1
+    disk.free()
+    line.load()
+
+    assert ids(line) == distinct_ids(POSTS)
+    assert line.stage.closed_segments() == []
+    assert len(archived(line)) == SEGMENTS + 1
+    assert line.load().counts == Counts()
+    assert_accounted_for(line)
+
+
+def test_a_follower_outlasts_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
+    """It tells the trouble in a sentence, as one of those that can heal, and loads when there is room again."""
+    line = with_warehouse(tmp_path / "line", disk.path)
+    line.load()
+    line.stage_posts(POSTS)
+    disk.fill()
+    loads, troubles = list[LoadReport](), list[Exception]()
+    follower = Follower(line.loader, None, loads.append, lambda _built: None, troubles.append)
+    follower.round()
+    disk.free()
+    follower.round()
+
+    assert [isinstance(each, PipelineError) for each in troubles] == [True]
+    assert [report.segments for report in loads] == [1]
+    assert ids(line) == distinct_ids(POSTS)
+    assert_accounted_for(line)
