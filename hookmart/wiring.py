@@ -24,6 +24,7 @@ def loader_of(settings: Settings) -> Loader:
         warehouse=warehouse_of(settings),
         state=settings.warehouse.state,
         notice=_notice,
+        memory=settings.warehouse.load_memory_bytes,
     )
 
 

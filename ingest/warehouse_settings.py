@@ -16,6 +16,7 @@ class WarehouseSettings(Section):
         credentials: Reference to the URL of the server, which may hold a password: `env:NAME` or `file:PATH`.
         storage: Of the files of a lake.
         state: Working files of the loader and of the build.
+        load_memory_bytes: That a load stays under, however much is staged.
     """
 
     destination: Literal["duckdb", "postgres", "ducklake"] = "duckdb"
@@ -24,6 +25,7 @@ class WarehouseSettings(Section):
     storage: LocalPath = Path("var/lake")
     publish: LocalPath = Path("var/published")
     state: LocalPath = Field(default_factory=lambda data: data["database"].with_name("state"))
+    load_memory_bytes: int = Field(default=512 * 1024 * 1024, ge=384 * 1024 * 1024, le=1024**4)
 
     @property
     def publishes_a_copy(self) -> bool:

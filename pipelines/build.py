@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import BuildError
+from pipelines.full_disk import full_disk_told
 from pipelines.publish import PUBLISHED_NOTE
 from pipelines.warehouse import Warehouse
 
@@ -80,9 +81,10 @@ class Builder:
         Raises:
             BuildError: A model or a gate test failed; nothing was published.
             WarehouseLockedError: Another program kept the warehouse open.
+            DiskFullError: There was no room; readers have what they had.
         """
         fingerprint = self._fingerprint()
-        with self.warehouse.session() as session:
+        with full_disk_told("build"), self.warehouse.session() as session:
             load_seq = session.last_load_seq()
             last = session.last_build()
             is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq

@@ -116,6 +116,8 @@ def _gave_way(session: WarehouseSession, by: str) -> list[tuple[Any, ...]]:
 def _between(days: Collection[date] | None) -> str:
     if days is None:
         return ""
+    if not days:
+        return "false"
     # An instant between bounds, not the day of an instant, so that an engine can leave out what is of other days.
     stretches = (
         f"(received_at >= timestamp '{day} 00:00:00' and received_at < timestamp '{day + timedelta(days=1)} 00:00:00')"
@@ -127,6 +129,8 @@ def _between(days: Collection[date] | None) -> str:
 def _on(days: Collection[date] | None, column: str) -> str:
     if days is None:
         return ""
+    if not days:
+        return " where false"
     return f" where {column} in ({', '.join(f'date {chr(39)}{day}{chr(39)}' for day in sorted(days))})"
 
 

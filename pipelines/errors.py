@@ -5,6 +5,7 @@ What can stop a load, a build or a reading.
     ├── WarehouseLockedError   another program has the warehouse open
     ├── WarehouseAwayError     its server does not answer, or does not let us in
     ├── LoadLockedError        another loader works on the stage
+    ├── DiskFullError          there is no room for what was to be written
     ├── BuildError             a model or a gate test failed
     ├── NotPublishedError      there are no marts to read yet
     └── QueryError             the warehouse does not answer what a reader asked
@@ -28,6 +29,10 @@ class WarehouseAwayError(PipelineError):
 
 class LoadLockedError(PipelineError):
     """Another loader works on this stage; one at a time."""
+
+
+class DiskFullError(PipelineError):
+    """A disk was full: of the warehouse, the working folder, the archive or the published marts."""
 
 
 class BuildError(PipelineError):

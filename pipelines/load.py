@@ -24,6 +24,7 @@ from ingest.staging import Segment, Stage
 from pipelines.batches import Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
+from pipelines.full_disk import full_disk_told
 from pipelines.raw_tables import DATASET, raw_tables
 from pipelines.status import write_status
 from pipelines.warehouse import Warehouse, WarehouseSession
@@ -102,8 +103,9 @@ class Loader:
         Raises:
             LoadLockedError: Another loader kept working on this stage.
             WarehouseLockedError: Another program kept the warehouse open.
+            DiskFullError: There was no room; the next load goes on.
         """
-        with self._lock(), self.warehouse.session() as session:
+        with full_disk_told("load"), self._lock(), self.warehouse.session() as session:
             pipeline = self._ready(session)
             self.stage.recover()
             segments = self.stage.closed_segments()

@@ -18,8 +18,8 @@ import pytest
 from models.columns import EVENT_COLUMNS, Kind
 from pipelines.batches import Counts
 from pipelines.duckdb_warehouse import DuckDBWarehouse
-from pipelines.errors import LoadLockedError, WarehouseLockedError
-from pipelines.load import Loader
+from pipelines.errors import DiskFullError, LoadLockedError, WarehouseLockedError
+from pipelines.load import _MEMORY_FOR_TWO, DEFAULT_MEMORY, Loader
 from pipelines.status import read_status
 from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.oracle_events import body
@@ -194,12 +194,15 @@ def test_load_seq_grows_by_one_with_every_load(line: Line) -> None:
     assert [row["load_seq"] for row in found] == [1, 2]
 
 
-def test_a_backlog_is_loaded_in_portions(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "memory", [DEFAULT_MEMORY, _MEMORY_FOR_TWO], ids=["one after another", "one read while another is loaded"]
+)
+def test_a_backlog_is_loaded_in_portions(line: Line, monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
     """What does not fit one load is several, in order, and an event repeated across them is still loaded once."""
-    monkeypatch.setattr("pipelines.load.LOAD_BYTES", 1)
+    monkeypatch.setattr("pipelines.load.LOAD_SEGMENTS", 1)
     for raw in (EXAMPLES[0], EXAMPLES[1], EXAMPLES[0]):
         line.stage_bodies([raw])
-    report = line.load()
+    report = replace(line.loader, memory=memory).load()
 
     assert (report.loads, report.segments, report.counts) == (3, 3, Counts(received=3, loaded=2, duplicate=1))
     assert_accounted_for(line)
@@ -299,7 +302,7 @@ def test_a_failed_load_releases_nothing_and_the_next_one_makes_up_for_it(
     with monkeypatch.context() as patch:
         patch.setattr(owner, method, fail)
         for _ in range(2):
-            with pytest.raises(Exception, match="No space left"):
+            with pytest.raises(DiskFullError, match="during a load"):
                 line.load()
             assert [segment.batch_id for segment in line.stage.closed_segments()] == staged
             assert archived(line) == []
