@@ -46,7 +46,7 @@ serve(
 )
 """
 _START_SECONDS = 60.0
-_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 120.0
 
 SLOW_DISK = """
 import os, time

@@ -4,15 +4,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from pipelines.batches import Counts
+from pipelines.build import BuildReport
 from pipelines.errors import DiskFullError
 from pipelines.follow import Follower
 from pipelines.load import LoadReport
 from tests.line import Line
 from tests.programmes import random_programme
+from tests.running_receiver import until
 from tests.test_full_disk import SmallDisk
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
 
@@ -103,3 +106,24 @@ def test_a_follower_outlasts_a_full_disk(tmp_path: Path, disk: SmallDisk) -> Non
     assert [report.segments for report in loads] == [1]
     assert ids(line) == distinct_ids(POSTS)
     assert_accounted_for(line)
+
+
+def test_a_build_that_found_no_room_is_made_up_for_without_a_new_event(tmp_path: Path, disk: SmallDisk) -> None:
+    """The follower tries again by itself: nobody has to post something before what is loaded is in the marts."""
+    line = Line(tmp_path / "line")
+    line.builder = replace(line.builder, published=disk.path)
+    line.stage_posts(POSTS)
+    disk.fill()
+    stop, builds, troubles = Event(), list[BuildReport](), list[Exception]()
+    follower = Follower(line.loader, line.builder, lambda _loaded: None, builds.append, troubles.append, retry=0.1)
+    thread = Thread(target=follower.run, args=(stop,))
+    thread.start()
+    until(lambda: bool(troubles))
+    disk.free()
+    until(lambda: bool(builds))
+    stop.set()
+    thread.join()
+
+    assert {type(each) for each in troubles} == {DiskFullError}
+    assert [report.load_seq for report in builds] == [1]
+    assert (disk.path / "current" / "marts.duckdb").exists()

@@ -61,7 +61,9 @@ def test_a_program_that_only_reads_the_warehouse_is_waited_for_too(line: Line) -
 def test_a_follower_goes_on_when_the_other_has_gone(line: Line, script: str, name: str, error: type[Exception]) -> None:
     """It tells the trouble, keeps trying, and loads what was staged before and meanwhile, once."""
     stop, loads, troubles = Event(), list[LoadReport](), list[Exception]()
-    follower = Follower(impatient(line, [], patience=0.1), None, loads.append, lambda _built: None, troubles.append)
+    follower = Follower(
+        impatient(line, [], patience=0.1), None, loads.append, lambda _built: None, troubles.append, retry=0.1
+    )
     thread = Thread(target=follower.run, args=(stop,))
     with held_by_another_process(script, line.root / name):
         line.stage_posts(POSTS[: len(POSTS) // 2])
