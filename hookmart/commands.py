@@ -259,6 +259,22 @@ def query(
 
 
 @app.command()
+def docs(
+    config: ConfigOption = DEFAULT_CONFIG,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write; open it in a browser.")] = Path(
+        "var/docs/index.html"
+    ),
+) -> None:
+    """Write the marts' documentation: every table, column, test and query behind it, and how they hang together."""
+    from hookmart.wiring import builder_of
+
+    with reported():
+        with busy("documenting") as show:
+            builder_of(load_settings(config, os.environ), on_node=show).document(output)
+        out.print(f"wrote {output}", markup=False)
+
+
+@app.command()
 def contract() -> None:
     """Print the JSON Schema of every event."""
     from models.json_schema import json_schema

@@ -100,6 +100,23 @@ class Builder:
             session.stamp_build(fingerprint)
         return BuildReport(load_seq, is_full, models, tests, generation, is_new=True)
 
+    def document(self, page: Path) -> None:
+        """
+        Write *page*, one HTML file that needs no other: every model with its columns, tests, SQL and lineage.
+
+        Raises:
+            BuildError: dbt could not make it.
+            WarehouseLockedError: Another program kept the warehouse open.
+        """
+        with full_disk_told("documentation"), self.warehouse.session() as session, session.lent():
+            self._dbt("docs", "generate", "--static")
+        made = (self.state / "target" / "static_index.html").read_text(encoding="utf-8")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, since somebody may be reading it; and without paths of ours, since it is handed on.
+        making = page.with_name(f".{page.name}.making")
+        making.write_text(made.replace(f"{self.state / 'target'}/", ""), encoding="utf-8")
+        making.replace(page)
+
     def _fingerprint(self) -> str:
         """What the rows of the marts depend on besides the events."""
         return hashlib.sha256((json.dumps(self._vars(), sort_keys=True) + _project_digest()).encode()).hexdigest()
@@ -107,8 +124,8 @@ class Builder:
     def _vars(self) -> dict[str, Any]:
         return {"reporting_timezone": self.reporting_timezone, "reporting_currency": self.reporting_currency}
 
-    def _dbt(self, command: str, *arguments: str) -> int:
-        """Run one dbt command and return how many nodes succeeded."""
+    def _dbt(self, *command: str) -> int:
+        """Run one dbt command, its own options behind it, and return how many nodes succeeded."""
         # dbt takes seconds to import; no other command should pay for it.
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
@@ -124,14 +141,14 @@ class Builder:
             self._manifest, self._parsed = cast("Manifest", parsed.result), digest
         runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
         try:
-            outcome = runner.invoke([command, *arguments, *self._common()])
+            outcome = runner.invoke([*command, *self._common()])
         finally:
             # Kept open from node to node, which saves a third of a small build, but not beyond: the loader comes next.
             self.warehouse.close_dbt()
         results = getattr(outcome.result, "results", [])
         if not outcome.success:
             failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
-            raise BuildError("; ".join(failures[:3]) or f"dbt {command} failed: {outcome.exception}")
+            raise BuildError("; ".join(failures[:3]) or f"dbt {command[0]} failed: {outcome.exception}")
         # dbt counts its hooks among the results.
         nodes = [each for each in results if each.node.resource_type in {"model", "test"}]
         return sum(each.status in {"success", "pass"} for each in nodes)
