@@ -6,9 +6,10 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.staged_events import SOURCE
-from hookmart.wiring import loader_of
+from hookmart.wiring import builder_of, loader_of
 from ingest.settings import Settings, load_settings
 from ingest.staging import CLOSED
+from pipelines.build import Builder
 from pipelines.load import Loader
 from pipelines.status import read_status
 
@@ -36,6 +37,10 @@ class LoaderSite:
     def loader(self) -> Loader:
         """The loader that `hookmart load` would run here, with every setting at its default."""
         return loader_of(self._settings())
+
+    def builder(self) -> Builder:
+        """The builder that `hookmart build` would run here, likewise."""
+        return builder_of(self._settings())
 
     def stage(self, segments: Path) -> None:
         """Stage what lies in *segments*, by links: its bytes are neither copied nor moved by a load."""

@@ -1,0 +1,145 @@
+"""
+Measure the marts: everything derived anew, what a load of late events touched, and nothing at all.
+
+    python benchmarks/marts.py                        with 1 and 10 million events; Markdown tables
+    python benchmarks/marts.py --histories 100000     in some minutes
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# ruff: noqa: E402  # started as a file, this is how it finds the project
+from benchmarks.fresh_process import Cost, in_fresh_process, measured
+from benchmarks.loader_report import Part, mebibytes, ratio
+from benchmarks.loader_site import LoaderSite
+from benchmarks.machine import describe
+from benchmarks.mart_history import END, MartHistory, lines_of, programme
+from benchmarks.results import machine_lines
+from benchmarks.staged_events import write_segments
+
+_SCRATCH = ROOT / "var" / "benchmarks" / "marts"
+_PACKAGES = ("duckdb", "dlt", "dbt-core", "dbt-duckdb", "pyarrow")
+_DUPLICATES = 0.1
+
+FULL, NOTHING, ONE, LATE = "everything anew", "nothing loaded since", "one duplicate loaded", "late events loaded"
+
+
+def main() -> int:
+    """Do what the command line asks; 0 done."""
+    arguments = _arguments().parse_args()
+    scratch: Path = arguments.directory.resolve()
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    machine = describe(scratch, _PACKAGES, ())
+    sys.stdout.write(machine_lines(machine))
+    history = MartHistory(LoaderSite(scratch / "site"))
+    runs: list[dict[str, Any]] = []
+    for size in sorted(arguments.histories):
+        history.grow(size, scratch)
+        _say(f"{history.events:,} events: made, {mebibytes(history.site.warehouse().stat().st_size)} MiB")
+        costs = in_fresh_process(_builds, history, arguments.batch, arguments.rounds, scratch)
+        sys.stdout.write(f"\n{_part(history.events, arguments.batch, costs).markdown()}")
+        sys.stdout.flush()
+        runs += [{"events": size, "build": name, **asdict(cost)} for name, each in costs.items() for cost in each]
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": asdict(machine), "runs": runs}, indent=2) + "\n")
+    shutil.rmtree(scratch)
+    return 0
+
+
+def _builds(history: MartHistory, batch: int, rounds: int, scratch: Path) -> dict[str, list[Cost]]:
+    """Build in one process: everything, then after each of *rounds* loads of *batch* late events."""
+    builder = history.site.builder()
+    costs: dict[str, list[Cost]] = {FULL: [], LATE: [], ONE: [], NOTHING: []}
+    costs[FULL].append(_build(history.site, full_refresh=True))
+    builder.build()
+    for number in range(rounds):
+        for name, count in ((LATE, batch), (ONE, 1)):
+            _load(history, count, 1000 * history.copies + number, scratch)
+            costs[name].append(measured(builder.build)[1])
+        costs[NOTHING].append(measured(builder.build)[1])
+    return costs
+
+
+def _build(site: LoaderSite, *, full_refresh: bool) -> Cost:
+    builder = site.builder()
+    return measured(lambda: builder.build(full_refresh=full_refresh))[1]
+
+
+def _load(history: MartHistory, count: int, seed: int, scratch: Path) -> None:
+    """Load *count* events in no order, a tenth of which have come before; one alone has come before."""
+    random = Random(seed)  # noqa: S311  # a sequence that can be repeated is the point
+    again = random.sample(programme(1), max(1, int(count * _DUPLICATES)))
+    events = again if count == 1 else [*programme(seed, count - len(again)), *again]
+    random.shuffle(events)
+    write_segments(scratch / "late", lines_of(events, END + timedelta(days=1), seed))
+    history.site.stage(scratch / "late")
+    history.site.loader().load()
+    shutil.rmtree(scratch / "late")
+
+
+def _part(events: int, batch: int, costs: dict[str, list[Cost]]) -> Part:
+    full = statistics.median(cost.seconds for cost in costs[FULL])
+    rows = []
+    for name, each in costs.items():
+        seconds = [cost.seconds for cost in each]
+        median = statistics.median(seconds)
+        rows.append(
+            (
+                name,
+                f"{min(seconds):.2f}",
+                f"{median:.2f}",
+                f"{statistics.median(cost.cpu_seconds for cost in each):.2f}",
+                mebibytes(max(cost.peak_bytes for cost in each)),
+                ratio(median, full),
+            )
+        )
+    return Part(
+        f"{events:,} events in the warehouse, {batch:,} late ones in a load",
+        ("build", "min s", "median s", "CPU s", "peak MiB", "x everything anew"),
+        tuple(rows),
+        (
+            "With dbt, the gate tests and publication; one process, which has built before. Late events are of the "
+            "whole four months, in no order, a tenth of them duplicates.",
+        ),
+        (),
+        (),
+    )
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Measure builds of the marts on DuckDB.")
+    parser.add_argument(
+        "--histories", type=_numbers, default=[1_000_000, 10_000_000], help="events, for example 1000000"
+    )
+    parser.add_argument("--batch", type=int, default=20_000, help="late events of a load")
+    parser.add_argument("--rounds", type=int, default=3, help="loads of late events")
+    parser.add_argument("--json", type=Path, help="write every run to this file as well")
+    parser.add_argument(
+        "--directory", type=Path, default=_SCRATCH, help="removed in the end; default var/benchmarks/marts"
+    )
+    return parser
+
+
+def _numbers(text: str) -> Sequence[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
