@@ -43,10 +43,20 @@ def without_personal_data(body: bytes, key: bytes | None) -> bytes:
         return body
     try:
         document = orjson.loads(body)
-        cleaned = _cleaned(document, key, is_person=False)
+        cleaned = document_without_personal_data(document, key)
         return body if cleaned == document else orjson.dumps(cleaned)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):  # no JSON, or nested too deep to write
-        return _UNREADABLE_MEMBER.sub(_kept_member, body)
+        return unreadable_without_personal_data(body)
+
+
+def document_without_personal_data(document: Any, key: bytes | None) -> Any:
+    """Return parsed JSON without personal data; *document* stays as it is."""
+    return _cleaned(document, key, is_person=False)
+
+
+def unreadable_without_personal_data(body: bytes) -> bytes:
+    """Return *body*, which no parser reads, without what looks like a member that holds personal data."""
+    return _UNREADABLE_MEMBER.sub(_kept_member, body)
 
 
 def _may_hold_personal_data(body: bytes) -> bool:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("models", "ingest", "pipelines", "simulator", "hookmart", "dbt_project")
+PACKAGES = ("models", "mappings", "ingest", "pipelines", "simulator", "hookmart", "dbt_project")
 ALLOWED: dict[str, tuple[str, ...]] = {
     "models": (),
-    "ingest": ("models",),
-    "pipelines": ("models", "ingest.staging"),
+    "mappings": ("models",),
+    "ingest": ("models", "mappings"),
+    "pipelines": ("models", "mappings", "ingest.staging"),
     "simulator": ("models",),
-    "hookmart": ("models", "ingest", "pipelines", "simulator"),
+    "hookmart": ("models", "mappings", "ingest", "pipelines", "simulator"),
     "dbt_project": (),
 }
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
