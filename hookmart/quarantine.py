@@ -71,12 +71,15 @@ def replay_quarantined(
 ) -> None:
     """Judge what waits by today's contracts; stage what fits, for the next load."""
     from hookmart.quarantined_events import replay_document
-    from hookmart.wiring import loader_of
+    from hookmart.wiring import loader_of, mappings_of
     from pipelines.quarantine import Quarantine, Selection
 
     with reported():
-        loader = loader_of(load_settings(config, os.environ, is_required=False))
+        settings = load_settings(config, os.environ, is_required=False)
+        loader = loader_of(settings)
         selection = Selection(source_id=source, event_type=event_type, reason=reason, delivery_id=delivery)
         with busy("judging"):
-            report = Quarantine(loader.warehouse, loader.stage).replay(selection, is_dry_run=dry_run)
+            report = Quarantine(loader.warehouse, loader.stage, mappings_of(settings)).replay(
+                selection, is_dry_run=dry_run
+            )
         print_document(replay_document(report, is_dry_run=dry_run, as_json=as_json), as_json=as_json)

@@ -10,14 +10,17 @@ from ingest.errors import SettingsError
 from ingest.secrets import resolve_warehouse_url
 from ingest.settings import Settings
 from ingest.staging import Stage
+from mappings.mapping import Mapping
 from pipelines.build import Builder
 from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.load import Loader
+from pipelines.mapped_lines import MappedLines
 from pipelines.warehouse import Warehouse
 
 
 def loader_of(settings: Settings) -> Loader:
     """Return the loader of the configured stage and warehouse."""
+    mappings = mappings_of(settings)
     return Loader(
         stage=Stage(settings.stage.directory),
         archive=settings.stage.archive,
@@ -25,7 +28,14 @@ def loader_of(settings: Settings) -> Loader:
         state=settings.warehouse.state,
         notice=_notice,
         memory=settings.warehouse.load_memory_bytes,
+        amendments=(MappedLines(mappings),) if mappings else (),
     )
+
+
+def mappings_of(settings: Settings) -> dict[str, Mapping]:
+    """Return the mappings of the sources that send a platform's own payloads."""
+    mappings = {name: source.platform for name, source in settings.sources.items()}
+    return {name: mapping for name, mapping in mappings.items() if mapping is not None}
 
 
 def builder_of(settings: Settings, on_node: Callable[[str], None] = lambda _name: None) -> Builder:

@@ -6,7 +6,7 @@ import orjson
 from starlette.types import Send
 
 from ingest.errors import REFUSALS
-from ingest.staging import StagedLine
+from ingest.staging import IGNORED, StagedLine
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -50,7 +50,8 @@ def accepted(lines: list[StagedLine], *, is_array: bool) -> Answer:
     """The answer to a delivery that is durable: what became of its event, or of each of several."""
     if not is_array:
         line = lines[0]
-        return Answer(200, orjson.dumps({"status": line.outcome, "event_id": line.event_id}))
+        status = IGNORED if line.reason == IGNORED else line.outcome
+        return Answer(200, orjson.dumps({"status": status, "event_id": line.event_id}))
     events = [{"status": line.outcome, "event_id": line.event_id} for line in lines]
     is_any_accepted = any(line.outcome == "accepted" for line in lines)
     return Answer(200, orjson.dumps({"status": "accepted" if is_any_accepted else "quarantined", "events": events}))

@@ -122,7 +122,7 @@ def _line(
     try:
         header = read_event(event)
     except ContractViolation as violation:
-        payload, in_base64 = _kept(without_personal_data(event, privacy_key))
+        payload, in_base64 = kept(without_personal_data(event, privacy_key))
         return StagedLine(
             is_delivery=position == 0,
             delivery_id=delivery.delivery_id,
@@ -132,19 +132,19 @@ def _line(
             status_code=200,
             outcome="quarantined",
             reason=violation.reason,
-            detail=_legible(violation.detail),
+            detail=legible(violation.detail),
             response_ms=delivery.milliseconds(),
             body_bytes=delivery.body_bytes,
             secret_name=secret_name,
-            event_id=_legible(violation.event_id),
-            event_type=_legible(violation.event_type),
-            schema_version=_legible(violation.schema_version),
+            event_id=legible(violation.event_id),
+            event_type=legible(violation.event_type),
+            schema_version=legible(violation.schema_version),
             body_sha256=sha256,
             payload=payload,
             payload_base64=in_base64,
         )
     # An event that says only what its contract knows holds nothing that must go.
-    payload, in_base64 = _kept(event if header.is_plain else without_personal_data(event, privacy_key))
+    payload, in_base64 = kept(event if header.is_plain else without_personal_data(event, privacy_key))
     return StagedLine(
         is_delivery=position == 0,
         delivery_id=delivery.delivery_id,
@@ -188,7 +188,7 @@ def _scan(array: str) -> Iterator[bytes]:
         yield array[at:end].encode()
 
 
-def _kept(body: bytes) -> tuple[str | None, str | None]:
+def kept(body: bytes) -> tuple[str | None, str | None]:
     """*body* as the line holds it: as text, or in base64 where text cannot be it."""
     if b"\0" not in body:
         try:
@@ -198,6 +198,7 @@ def _kept(body: bytes) -> tuple[str | None, str | None]:
     return None, base64.b64encode(body).decode()
 
 
-def _legible(text: str | None) -> str | None:
+def legible(text: str | None) -> str | None:
+    """*text* as a warehouse holds it and somebody reads it."""
     # A warehouse's text cannot hold NUL, and nobody reads a megabyte of event type.
     return None if text is None else text[:_LONGEST_TEXT].replace("\0", "\ufffd")

@@ -31,6 +31,7 @@ class Source:
         self.max_decompressed_bytes = settings.max_decompressed_bytes
         self.signs_decompressed = settings.signature_covers == "decompressed"
         self.may_send_arrays = settings.arrays
+        self.mapping = settings.platform
         self.networks: tuple[Network, ...] = settings.allow_ips
         self.needs_token = settings.path_token is not None
         self._token = secrets.path_token

@@ -5,6 +5,7 @@ from datetime import datetime
 from ingest.compression import content_encoding, decompressed
 from ingest.delivery import Delivery, staged_lines
 from ingest.door import Source
+from ingest.platform_delivery import platform_line
 from ingest.staging import StagedLine
 from ingest.verify import verify
 
@@ -39,6 +40,8 @@ def judged(
     verified = verify(source.scheme, body, headers, source.secrets, received_at, method=method, url=url)
     if encoding is not None:
         body = decompressed(body, encoding, source.max_decompressed_bytes)
+    if source.mapping is not None:
+        return [platform_line(delivery, received_at, verified.secret_name, body, source.mapping, privacy_key)]
     return staged_lines(
         delivery, received_at, verified.secret_name, body, may_be_array=source.may_send_arrays, privacy_key=privacy_key
     )

@@ -175,7 +175,7 @@ class ReceiverMetrics:
 
         Args:
             source: As the path names it.
-            outcome: "accepted", "quarantined", "refused", "unavailable" or "aborted".
+            outcome: "accepted", "quarantined", "ignored", "refused", "unavailable" or "aborted".
             reason: One of our own words, see `REFUSALS` and `ContractViolation`; never a text of the sender's.
             status: Of the answer; 0 if there was none, as the client had left.
             seconds: From the first byte to the answer handed to the server; of no meaning for "aborted".

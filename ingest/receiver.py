@@ -24,7 +24,7 @@ from ingest.metrics import ReceiverMetrics
 from ingest.refusal_log import RefusalLog
 from ingest.refused import RefusedStore
 from ingest.refused_request import UnverifiedRequest
-from ingest.staging import StagedLine
+from ingest.staging import IGNORED, StagedLine
 
 NO_SOURCE = "-"
 """What stands in the log for a path that names no source; no source can be called so."""
@@ -231,6 +231,7 @@ class Receiver:
                 source_id=source.name,
                 scheme=source.scheme,
                 max_decompressed_bytes=source.max_decompressed_bytes,
+                personal=None if source.mapping is None else source.mapping.personal,
                 received_at=now,
                 reason=reason,
                 headers=scope["headers"],
@@ -258,10 +259,11 @@ class Receiver:
         first = lines[0]
         quarantined = 0 if len(lines) == 1 else sum(line.outcome == "quarantined" for line in lines)
         is_all_quarantined = first.outcome == "quarantined" and quarantined in {0, len(lines)}
+        is_ignored = first.reason == IGNORED
         self._metrics.answered(
             delivery.source_name,
-            "quarantined" if is_all_quarantined else "accepted",
-            first.reason if is_all_quarantined else None,
+            IGNORED if is_ignored else "quarantined" if is_all_quarantined else "accepted",
+            first.reason if is_all_quarantined and not is_ignored else None,
             200,
             delivery.seconds(),
             delivery.body_bytes,

@@ -19,8 +19,10 @@ import orjson
 from ingest.compression import content_encoding, decompressed
 from ingest.delivery import rfc3339
 from ingest.errors import Refused
+from ingest.platform_privacy import without_platform_personal_data
 from ingest.privacy import without_personal_data
 from ingest.sources import PRESETS, Scheme
+from mappings.personal import PersonalData
 
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 _CONTENT_TYPE, _CONTENT_ENCODING = b"content-type", b"content-encoding"
@@ -41,6 +43,7 @@ class UnverifiedRequest:
         reason: A key of `ingest.errors.REFUSALS`.
         headers: As ASGI gives them: names in lower case, in the order received, repeats kept.
         body: As sent, compressed if it was.
+        personal: Where the source's platform keeps personal data; None where it speaks the contract.
         url: As its sender wrote it, where the signature covers it; None where it must not be written, as with a token
             in its path.
     """
@@ -54,6 +57,7 @@ class UnverifiedRequest:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     method: str = "POST"
+    personal: PersonalData | None = None
     url: str | None = None
 
     @property
@@ -171,7 +175,10 @@ def _kept_body(request: UnverifiedRequest, key: bytes | None) -> bytes:
         plain = (
             request.body if encoding is None else decompressed(request.body, encoding, request.max_decompressed_bytes)
         )
-        cleaned = without_personal_data(plain, key)
+        if request.personal is None:
+            cleaned = without_personal_data(plain, key)
+        else:
+            cleaned = without_platform_personal_data(plain, key, request.personal)
     except (Refused, RecursionError, TypeError):
         # Broken compression, or JSON nested too deep to be cleaned: nobody can say what is in it.
         return b""

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
-from ingest.setting_types import Network, SecretReference, Section
+from ingest.setting_types import CurrencyCode, Network, SecretReference, Section
 from ingest.sources import PRESETS, UNSIGNED, Scheme
+from mappings.mapping import Mapping
+from mappings.mapping_file import load_mapping
 
 
 def _scheme(value: object) -> object:
@@ -15,6 +17,10 @@ def _scheme(value: object) -> object:
     if value not in known:
         raise ValueError(f"{value!r} is not a known scheme; give one of {', '.join(known)}, or a table")
     return known[value]
+
+
+def _mapping(value: object, info: ValidationInfo) -> object:
+    return load_mapping(value, (info.context or {})["directory"]) if isinstance(value, str) else value
 
 
 class SourceSettings(Section):
@@ -30,6 +36,8 @@ class SourceSettings(Section):
         max_decompressed_bytes: Of a compressed body, once it is unpacked.
         signature_covers: The bytes as "sent", or as "decompressed".
         arrays: Whether a body may be an array of events.
+        mapping: From the platform's own payloads to events: the name of one that comes with hookmart, or a file's path.
+        mapping_currency: Of amounts for which the platform names no currency.
     """
 
     scheme: Annotated[Scheme, BeforeValidator(_scheme)]
@@ -41,6 +49,8 @@ class SourceSettings(Section):
     max_decompressed_bytes: int = Field(default=8 * 1_048_576, ge=1, le=64 * 1024 * 1024)
     signature_covers: Literal["sent", "decompressed"] = "sent"
     arrays: bool = False
+    mapping: Annotated[InstanceOf[Mapping] | None, BeforeValidator(_mapping)] = None
+    mapping_currency: CurrencyCode | None = None
 
     @property
     def signing(self) -> Scheme:
@@ -48,6 +58,19 @@ class SourceSettings(Section):
         if self.header is None:
             return self.scheme
         return self.scheme.model_copy(update={"header": self.header, "alternatives": ()})
+
+    @property
+    def platform(self) -> Mapping | None:
+        """The mapping, with this source's own currency; None where the source speaks the contract."""
+        return None if self.mapping is None else self.mapping.in_currency(self.mapping_currency)
+
+    @model_validator(mode="after")
+    def _mapping_takes_one_payload(self) -> Self:
+        if self.mapping is not None and self.arrays:
+            raise ValueError("`mapping` takes one payload a request, so `arrays` cannot be true; remove one of the two")
+        if self.mapping is None and self.mapping_currency is not None:
+            raise ValueError("`mapping_currency` says nothing without a `mapping`; remove it, or name a mapping")
+        return self
 
     @field_validator("secrets")
     @classmethod

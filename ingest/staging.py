@@ -53,6 +53,12 @@ SEGMENT_COLUMNS: dict[str, str] = {
 }
 """Every field of a line and its DuckDB type, as `read_json(columns = ...)` takes them."""
 
+IGNORED = "ignored"
+"""
+The reason of a line that waits for nothing: a platform's payload that its mapping makes no event of, on purpose. It is
+written as quarantined, so that one who knows no mapping keeps it; where it is loaded it is the outcome of the delivery.
+"""
+
 NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
 
 _ASIDE = ".writing"
@@ -78,6 +84,8 @@ class StagedLine:
         response_ms: From the request's first byte until it was handed to the writer.
         secret_name: Where the secret that verified it is kept, never the secret.
         body_sha256: In hex, over the body as sent.
+        event_type: The contract's; where a mapping has yet to be applied to `payload`, the mapping's name, a colon and
+            the platform's word.
         payload: The body as sent, as text; null where it is not UTF-8 or holds NUL, and for refused requests.
         payload_base64: The body as sent, where `payload` cannot hold it.
         position: The event's place in its delivery, from 0; with `delivery_id` it names the event for good.

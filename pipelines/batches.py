@@ -1,7 +1,7 @@
 """
 Closed segments to one load batch: what is new as typed Arrow tables, and a count of what became of every line.
 
-Everything here is DuckDB over the segment files; no line becomes a Python object.
+Everything here is DuckDB over the segment files; no line becomes a Python object, unless an amendment makes it one.
 """
 
 from collections.abc import Callable, Sequence
@@ -286,13 +286,13 @@ _LOADS = """
         load_seq,
         loaded_at,
         max(received_at) as last_received_at,
-        count(*) as received,
+        count(fate) as received,
         count(*) filter (fate = 'loaded') as loaded,
         count(*) filter (fate in ('duplicate', 'conflicting')) as duplicate,
         count(*) filter (fate = 'conflicting') as conflicting,
         count(*) filter (fate = 'quarantined') as quarantined,
         count(*) filter (fate = 'refused') as refused
     from lines
-    join fates using (line_number)
+    left join fates using (line_number)
     group by all
 """

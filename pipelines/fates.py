@@ -159,9 +159,10 @@ def decide_fates(reader: duckdb.DuckDBPyConnection, known: KnownEvents) -> None:
     """
     Say in `fates` what became of every line, and in `replays` which have loaded.
 
-    `fates` has a row per line: line_number, fate, kept_body_sha256, fate_reason, fate_detail. `replays` has one per
-    place that is replayed from now on. `held_quarantine` is what the warehouse has of the places at hand. `displaced`
-    is what it has of events of which an earlier copy came only now, `displaced_bodies` what those held that differ.
+    `fates` has a row per line, but for deliveries that are ignored: line_number, fate, kept_body_sha256, fate_reason,
+    fate_detail. `replays` has one per place that is replayed from now on. `held_quarantine` is what the warehouse has
+    of the places at hand. `displaced` is what it has of events of which an earlier copy came only now,
+    `displaced_bodies` what those held that differ.
     """
     places = reader.sql("""
         select distinct delivery_id, cast(position as bigint) as position
@@ -205,6 +206,8 @@ _FATES = """
         from lines
         left join arrivals using (line_number)
         left join misfits using (line_number)
+        -- a delivery of which a mapping makes nothing is no event
+        where lines.outcome != 'ignored'
 
     ),
 

@@ -15,10 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ingest.staging import Stage, StagedLine
+from ingest.staging import IGNORED, Stage, StagedLine
+from mappings.errors import Unmappable
+from mappings.mapping import Mapping as PlatformMapping
+from models.event_types import EVENT_TYPES
 from models.reading import ContractViolation, read_event
-from pipelines.batches import read_batch
+from pipelines.batches import ReadingOptions, read_batch
 from pipelines.fates import QUARANTINED_SCHEMA, KnownEvents
+from pipelines.mapped_lines import MappedLines, is_platform_type
 from pipelines.raw_tables import DATASET
 from pipelines.warehouse import Warehouse, WarehouseSession
 
@@ -123,10 +127,12 @@ class Quarantine:
     Attributes:
         warehouse: Holds what waits.
         stage: Takes what is replayed.
+        mappings: Of the sources that send a platform's own payloads.
     """
 
     warehouse: Warehouse
     stage: Stage
+    mappings: Mapping[str, PlatformMapping] = field(default_factory=dict)
 
     def groups(self, *, is_all: bool = False) -> list[QuarantineGroup]:
         """
@@ -184,7 +190,7 @@ class Quarantine:
         """
         report = ReplayReport()
         for events in self._portions(selection):
-            fitting, remaining = _judge(events)
+            fitting, remaining = self._judge(events)
             segment = None if is_dry_run else self.stage.publish(fitting)
             report = ReplayReport(
                 report.examined + len(events),
@@ -220,6 +226,45 @@ class Quarantine:
             yield portion
             after = {"after_delivery": portion[-1].delivery_id, "after_position": portion[-1].position}
 
+    def _judge(self, events: Sequence[QuarantinedEvent]) -> tuple[list[StagedLine], Counter[str]]:
+        """Return the lines of those that fit, and how many others stay for which reason."""
+        fitting = []
+        remaining: Counter[str] = Counter()
+        for event in events:
+            mapping = self.mappings.get(event.source_id)
+            try:
+                line = _replayed(event) if mapping is None else _replayed_by(mapping, event)
+            except (ContractViolation, Unmappable) as fault:
+                remaining[fault.reason] += 1
+            else:
+                if line is None:
+                    remaining[IGNORED] += 1
+                else:
+                    fitting.append(line)
+        # Of two copies of an event only the first is looked at, so the second gets its turn when that has gone.
+        while misfits := self._misfits(fitting):
+            remaining["contract"] += len(misfits)
+            fitting = [line for line in fitting if _place(line) not in misfits]
+        return fitting, remaining
+
+    def _misfits(self, lines: Sequence[StagedLine]) -> set[tuple[str, int]]:
+        """Return the places of those lines that the loader would find no row for."""
+        options = ReadingOptions(amendments=(MappedLines(self.mappings),) if self.mappings else ())
+        with TemporaryDirectory() as directory:
+            segment = Stage(Path(directory)).publish(replace(line, is_replay=False) for line in lines)
+            if segment is None:
+                return set()
+            batch = read_batch([segment], 0, datetime.now(UTC), KnownEvents(), options)
+        if batch.poisoned:
+            return {_place(line) for line in lines}
+        waiting = batch.tables.get("quarantined_events", QUARANTINED_SCHEMA.empty_table())
+        rows = waiting.select(["delivery_id", "position"]).to_pylist()
+        misfits = {(row["delivery_id"], row["position"]) for row in rows}
+        deliveries = {delivery_id for delivery_id, _ in misfits}
+        # Any of the events of a platform's body holds up the body.
+        mapped = {_place(line) for line in lines if is_platform_type(line.event_type)}
+        return misfits | {place for place in mapped if place[0] in deliveries}
+
 
 def _has_quarantine(session: WarehouseSession) -> bool:
     return "quarantined_events" not in session.missing_tables()
@@ -233,22 +278,6 @@ def _events(session: WarehouseSession, where: str, values: Mapping[str, str | in
         yield QuarantinedEvent(**dict(zip(names, row, strict=True)))
 
 
-def _judge(events: Sequence[QuarantinedEvent]) -> tuple[list[StagedLine], Counter[str]]:
-    """Return the lines of those that fit, and how many others stay for which reason."""
-    fitting = []
-    remaining: Counter[str] = Counter()
-    for event in events:
-        try:
-            fitting.append(_replayed(event))
-        except ContractViolation as violation:
-            remaining[violation.reason] += 1
-    # Of two copies of an event only the first is looked at, so the second gets its turn when that has gone.
-    while misfits := _misfits(fitting):
-        remaining["contract"] += len(misfits)
-        fitting = [line for line in fitting if (line.delivery_id, line.position) not in misfits]
-    return fitting, remaining
-
-
 def _replayed(event: QuarantinedEvent) -> StagedLine:
     """
     The line that gives *event* to the loader once more.
@@ -259,6 +288,17 @@ def _replayed(event: QuarantinedEvent) -> StagedLine:
     header = read_event(event.body)
     # Without the personal data the body has another hash; what counts is that of what was sent, as at the door.
     body_sha256 = event.body_sha256 or hashlib.sha256(event.body).hexdigest()
+    return replace(
+        _line(event, body_sha256),
+        event_id=f"sha256:{body_sha256}" if header.has_synthetic_id else header.event_id,
+        event_type=header.event_type,
+        schema_version=header.schema_version,
+        occurred_at=_stamp(header.occurred_at),
+        has_synthetic_id=header.has_synthetic_id,
+    )
+
+
+def _line(event: QuarantinedEvent, body_sha256: str) -> StagedLine:
     return StagedLine(
         is_delivery=False,
         delivery_id=event.delivery_id,
@@ -270,28 +310,37 @@ def _replayed(event: QuarantinedEvent) -> StagedLine:
         outcome="accepted",
         response_ms=0.0,
         body_bytes=len(event.body),
-        event_id=f"sha256:{body_sha256}" if header.has_synthetic_id else header.event_id,
-        event_type=header.event_type,
-        schema_version=header.schema_version,
-        occurred_at=_stamp(header.occurred_at),
-        has_synthetic_id=header.has_synthetic_id,
         body_sha256=body_sha256,
         payload=event.payload,
         payload_base64=event.payload_base64,
     )
 
 
-def _misfits(lines: Sequence[StagedLine]) -> set[tuple[str, int]]:
-    """Return the places of those lines that the loader would find no row for."""
-    with TemporaryDirectory() as directory:
-        segment = Stage(Path(directory)).publish(replace(line, is_replay=False) for line in lines)
-        if segment is None:
-            return set()
-        batch = read_batch([segment], 0, datetime.now(UTC), KnownEvents())
-    if batch.poisoned:
-        return {(line.delivery_id, line.position) for line in lines}
-    waiting = batch.tables.get("quarantined_events", QUARANTINED_SCHEMA.empty_table())
-    return {(row["delivery_id"], row["position"]) for row in waiting.select(["delivery_id", "position"]).to_pylist()}
+def _replayed_by(mapping: PlatformMapping, event: QuarantinedEvent) -> StagedLine | None:
+    """
+    The line that gives *event*, a platform's body, to the loader once more; None where the mapping ignores it by now.
+
+    Raises:
+        Unmappable: The mapping of today makes no events of it either.
+        ContractViolation: It is an event of the contract, and fits none of today.
+    """
+    if event.event_type in EVENT_TYPES:
+        return _replayed(event)
+    mapped = mapping.apply(event.body)
+    if not mapped.events:
+        return None
+    header = mapped.events[0].header
+    return replace(
+        _line(event, event.body_sha256 or hashlib.sha256(event.body).hexdigest()),
+        event_id=header.event_id,
+        event_type=mapping.label(mapped.platform_type),
+        occurred_at=header.occurred_at_text,
+        has_synthetic_id=header.has_synthetic_id,
+    )
+
+
+def _place(line: StagedLine) -> tuple[str, int]:
+    return line.delivery_id, line.position
 
 
 def _stamp(moment: datetime) -> str:

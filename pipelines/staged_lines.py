@@ -7,6 +7,7 @@ from datetime import datetime
 import duckdb
 
 from ingest.staging import SEGMENT_COLUMNS, Segment
+from mappings.mapping import SEPARATOR
 
 # DuckDB takes buffers of twice the longest line that it is told to expect, for each thread; most lines are short.
 _SHORT_LINE = 2 * 1024 * 1024
@@ -24,6 +25,8 @@ _NOT_OURS = """
     )
 """
 
+_IS_UNMAPPED = f"outcome = 'accepted' and contains(coalesce(event_type, ''), '{SEPARATOR}')"
+
 
 def read_lines(
     reader: duckdb.DuckDBPyConnection, segments: Sequence[Segment], load_seq: int, loaded_at: datetime
@@ -32,7 +35,8 @@ def read_lines(
     Make `lines` of all lines of *segments*, and return the segments that cannot be read, with what the reader said.
 
     `lines` has SEGMENT_COLUMNS, its instants as timestamps in UTC, with `line_number`, `batch_id`, `load_seq` and
-    `loaded_at` (as *loaded_at*, UTC). Of a segment that cannot be read it has no line.
+    `loaded_at` (as *loaded_at*, UTC). A payload to which a mapping has yet to be applied is quarantined. Of a segment
+    that cannot be read it has no line.
     """
     lines = _Lines(reader, load_seq, loaded_at)
     if lines.error_of(segments) is None:
@@ -79,7 +83,10 @@ class _Lines:
                     try_cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at,
                     -- Segments of before there were several events in a delivery, or replays, do not say.
                     coalesce(position, 0) as position,
-                    coalesce(is_replay, false) as is_replay
+                    coalesce(is_replay, false) as is_replay,
+                    -- Of a platform's payload nobody knows which events it tells of until its mapping is applied.
+                    case when {_IS_UNMAPPED} then 'quarantined' else outcome end as outcome,
+                    case when {_IS_UNMAPPED} then 'unmapped' else reason end as reason
                 ),
                 coalesce({_NOT_OURS}, true) as is_not_ours,
                 cast({self.load_seq} as bigint) as load_seq,
