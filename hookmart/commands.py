@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from hookmart.mapping import mapping_app
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from hookmart.quarantine import quarantine_app
 from hookmart.reconcile import reconcile
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(refused_app, name="refused")
+app.add_typer(mapping_app, name="mapping")
 app.command()(reconcile)
 
 
