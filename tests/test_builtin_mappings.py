@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.platform_privacy import without_platform_personal_data
@@ -74,6 +74,7 @@ def test_every_payload_says_where_its_shape_is_from() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40, deadline=None)
 @given(garbage=JSON, place=st.integers(0, 10_000), data=st.data())
 def test_garbage_is_said_to_be_garbage(name: str, garbage: object, place: int, data: st.DataObject) -> None:
     """Whatever stands in a payload, and whatever a payload is, the mapping gives events or one reason why not."""

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings import conversions
@@ -19,6 +19,7 @@ AMOUNTS = st.integers(-(10**15), 10**15)
 ANYTHING = st.none() | st.booleans() | st.integers() | st.text() | st.decimals() | st.lists(st.integers(), max_size=2)
 
 
+@settings(deadline=None)
 @given(units=AMOUNTS, currency=st.sampled_from(sorted(CURRENCY_EXPONENTS)), is_text=st.booleans())
 def test_minor_units_are_the_amount_exactly(units: int, currency: str, *, is_text: bool) -> None:
     """Times ten to the currency's exponent the amount is what was sent, and it is written plainly."""
@@ -41,6 +42,7 @@ def test_minor_units_by_currency(units: Any, currency: str, amount: str) -> None
     assert conversions.minor_units(units, currency) == amount
 
 
+@settings(deadline=None)
 @given(value=st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**20), max_value=10**20))
 def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
     """As a JSON number or as text, eight decimals come through, and stay when taken off instead."""
@@ -92,6 +94,7 @@ def test_an_instant_comes_out_in_utc(convert: Any, value: Any, instant: str) -> 
     assert convert(value) == instant
 
 
+@settings(deadline=None)
 @given(moment=st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))
 def test_milliseconds_and_text_agree(moment: datetime) -> None:
     """An instant sent as a number of milliseconds is the one sent as text, and so is its version."""
@@ -113,6 +116,7 @@ def test_an_instant_is_never_guessed(value: Any) -> None:
         conversions.rfc3339(value)
 
 
+@settings(deadline=None)
 @given(value=ANYTHING)
 def test_whatever_is_sent_is_converted_or_refused(value: Any) -> None:
     """No value makes a conversion fail in any other way."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.delivery import Delivery
@@ -87,6 +87,7 @@ def test_a_refused_payload_is_kept_without_what_its_platform_says_of_people() ->
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=30, deadline=None)
 @given(body=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_body_is_staged(name: str, body: bytes) -> None:
     """A genuine request is never turned away: bytes that nobody understands wait, whole and countable."""
