@@ -13,17 +13,23 @@
     union distinct
 {%- endmacro %}
 
-{# SQL: whether *value*, which may be null, is anything else than *constant*, which is not. #}
-{% macro distinct_from(value, constant) -%}
-    {{ return(adapter.dispatch("distinct_from")(value, constant)) }}
+{# SQL: whether *value* is anything else than *other*; either may be null. #}
+{% macro distinct_from(value, other) -%}
+    {{ return(adapter.dispatch("distinct_from")(value, other)) }}
 {%- endmacro %}
 
-{% macro default__distinct_from(value, constant) -%}
-    {{ value }} is distinct from {{ constant }}
+{% macro default__distinct_from(value, other) -%}
+    {{ value }} is distinct from {{ other }}
 {%- endmacro %}
 
-{% macro redshift__distinct_from(value, constant) -%}
-    ({{ value }} is null or {{ value }} != {{ constant }})
+{% macro redshift__distinct_from(value, other) -%}
+    (
+        case
+            when {{ value }} = {{ other }} or ({{ value }} is null and {{ other }} is null)
+            then false
+            else true
+        end
+    )
 {%- endmacro %}
 
 {# SQL: the names of a recursive query's columns, behind its own, where the engine asks for them. #}

@@ -17,9 +17,9 @@
     cast(convert_timezone('UTC', '{{ var("reporting_timezone") }}', {{ timestamp }}) as date)
 {%- endmacro %}
 
-{# The timestamps of `raw` are of BigQuery's type datetime. #}
+{# dlt writes BigQuery's type timestamp, which is an instant. #}
 {% macro bigquery__reporting_date(timestamp) -%}
-    date(timestamp({{ timestamp }}, 'UTC'), '{{ var("reporting_timezone") }}')
+    date({{ timestamp }}, '{{ var("reporting_timezone") }}')
 {%- endmacro %}
 
 {# SQL: the first day of the month of a date. #}
@@ -53,5 +53,5 @@
 {%- endmacro %}
 
 {% macro bigquery__seconds_between(earlier, later) -%}
-    cast(floor(datetime_diff({{ later }}, {{ earlier }}, microsecond) / 1000000) as bigint)
+    cast(floor(timestamp_diff({{ later }}, {{ earlier }}, microsecond) / 1000000) as bigint)
 {%- endmacro %}

@@ -57,10 +57,10 @@ with
             and ledger_totals.partner_id = last_statements.partner_id
             and ledger_totals.currency = last_statements.currency
         where
-            ledger_totals.balance is distinct from last_statements.closing_balance
-            or ledger_totals.pending is distinct from last_statements.pending_balance
-            or ledger_totals.payable is distinct from last_statements.payable_balance
-            or ledger_totals.in_transit is distinct from last_statements.in_transit_balance
+            {{ distinct_from("ledger_totals.balance", "last_statements.closing_balance") }}
+            or {{ distinct_from("ledger_totals.pending", "last_statements.pending_balance") }}
+            or {{ distinct_from("ledger_totals.payable", "last_statements.payable_balance") }}
+            or {{ distinct_from("ledger_totals.in_transit", "last_statements.in_transit_balance") }}
 
     ),
 
@@ -88,8 +88,8 @@ with
             on commissions.source_id = commission_totals.source_id
             and commissions.commission_id = commission_totals.commission_id
         where
-            commissions.net_amount is distinct from commission_totals.net_amount
-            or commissions.currency is distinct from commission_totals.currency
+            {{ distinct_from("commissions.net_amount", "commission_totals.net_amount") }}
+            or {{ distinct_from("commissions.currency", "commission_totals.currency") }}
             or commissions.calculated_amount + commissions.adjusted_amount != commissions.net_amount
 
     ),

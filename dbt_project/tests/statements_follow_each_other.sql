@@ -27,7 +27,7 @@ with
         select *
         from with_neighbours
         where
-            opening_balance is distinct from coalesce(previous_balance, 0)
+            {{ distinct_from("opening_balance", "coalesce(previous_balance, 0)") }}
             or opening_rc != coalesce(previous_rc, 0)
             or month != cast({{ dbt.dateadd("month", 1, "previous_month") }} as date)
             or (next_month is null and month != last_month)
