@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hookmart.terminal import OperationError, err
 from ingest.errors import SettingsError
-from ingest.secrets import resolve_warehouse_url
+from ingest.secrets import resolve_warehouse_key, resolve_warehouse_url
 from ingest.settings import Settings
 from ingest.staging import Stage
 from mappings.mapping import Mapping
@@ -78,9 +78,21 @@ def _warehouse_on_a_server(settings: Settings, url: str) -> Warehouse:
         from pipelines.ducklake_warehouse import DuckLakeWarehouse
 
         return DuckLakeWarehouse(url, settings.warehouse.storage, state, notice=_notice)
-    from pipelines.postgres_warehouse import PostgresWarehouse
+    if settings.warehouse.destination == "postgres":
+        from pipelines.postgres_warehouse import PostgresWarehouse
 
-    return PostgresWarehouse(url, state, notice=_notice)
+        return PostgresWarehouse(url, state, notice=_notice)
+    from pipelines import cloud_engines
+    from pipelines.cloud_warehouse import CloudWarehouse
+
+    engine: cloud_engines.Engine
+    if settings.warehouse.destination == "snowflake":
+        engine = cloud_engines.snowflake_at(url, resolve_warehouse_key(settings, os.environ))
+    elif settings.warehouse.destination == "bigquery":
+        engine = cloud_engines.bigquery_with(url, settings.warehouse.project, settings.warehouse.location)
+    else:
+        engine = cloud_engines.redshift_at(url)
+    return CloudWarehouse(engine, state, notice=_notice)
 
 
 def _notice(message: str) -> None:

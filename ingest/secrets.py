@@ -82,6 +82,19 @@ def resolve_warehouse_url(settings: Settings, environ: Mapping[str, str]) -> str
     return _read(reference, "of [warehouse]", settings.path, read_environment(settings.path, environ), shortest=1)
 
 
+def resolve_warehouse_key(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """
+    Return the private key that opens the warehouse; None where none is configured.
+
+    Raises:
+        SettingsError: It is missing or unreadable.
+    """
+    reference = settings.warehouse.private_key
+    if reference is None:
+        return None
+    return _read(reference, "of [warehouse]", settings.path, read_environment(settings.path, environ), shortest=1)
+
+
 def resolve_input_url(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
     """
     Return the URL of the database that the input *name* comes from, which may hold a password.

@@ -51,7 +51,8 @@ def days_of_loads(session: WarehouseSession, after_load_seq: int) -> set[date]:
     """Return the days of receipt that loads after *after_load_seq* changed."""
     rows = session.execute(
         f"select distinct received_date from {DATASET}.loads where load_seq > $load_seq "
-        f"union select distinct cast(received_at as date) from {DATASET}.displaced_events where load_seq > $load_seq",
+        "union all "
+        f"select distinct cast(received_at as date) from {DATASET}.displaced_events where load_seq > $load_seq",
         {"load_seq": after_load_seq},
     )
     return {_day(day) for (day,) in rows}

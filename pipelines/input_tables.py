@@ -141,11 +141,15 @@ class HeldInputs:
         """Make what dlt does not: the record, and the views over the tables."""
         present = self.session.table_names(DATASET)
         if FILES not in present:
-            columns = ", ".join(f"{name} {kind}" for name, kind in _FILES_COLUMNS.items())
+            columns = ", ".join(
+                f"{name} {self.session.long_text_type if kind == 'varchar' else kind}"
+                for name, kind in _FILES_COLUMNS.items()
+            )
             self.session.execute(f"create table {DATASET}.{FILES} ({columns})")
         for name in inputs:
             if name not in present and rows_table(name) in present:
-                self.session.execute(f"create view {DATASET}.{name} as {latest_rows(INPUTS[name])}")
+                rows = latest_rows(INPUTS[name], self.session.byte_order)
+                self.session.execute(f"create view {DATASET}.{name} as {rows}")
 
     def records(self, name: str) -> dict[str, FileRecord]:
         """Return what was read of the input *name*, by file."""
@@ -209,7 +213,7 @@ class HeldInputs:
             self.session.execute(f"insert into {DATASET}.{FILES} ({', '.join(_FILES_COLUMNS)}) values {places}", values)
 
 
-def latest_rows(table: InputTable) -> str:
+def latest_rows(table: InputTable, byte_order: str) -> str:
     """Return the SQL of the latest row of each key: by time of the file's modification, its name, and line."""
     names = ", ".join(
         [*(column.name for column in table.columns), "file", "line", "modified_at", "loaded_at", "load_seq"]
@@ -217,7 +221,7 @@ def latest_rows(table: InputTable) -> str:
     return (
         f"select {names} from (select *, row_number() over (partition by {', '.join(table.key)} "
         # In the order of bytes, whatever language the server speaks.
-        f'order by modified_at desc, file collate "C" desc, line desc) as place from {DATASET}.{rows_table(table.name)}'
+        f"order by modified_at desc, file{byte_order} desc, line desc) as place from {DATASET}.{rows_table(table.name)}"
         ") as ranked where place = 1"
     )
 

@@ -117,7 +117,7 @@ class _Load:
         for name, schema in missing.items():
             tables.setdefault(name, [schema.empty_table()])
         if tables:
-            self.pipeline.run(input_tables(tables), loader_file_format="parquet")
+            self.pipeline.run(input_tables(tables), loader_file_format=self.held.session.file_format)
         if missing:
             self.held.make_views(self.names)
         for change in portion:

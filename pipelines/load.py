@@ -152,7 +152,7 @@ class Loader:
         pipeline = self._pipeline(session)
         self._finish_pending(pipeline, session)
         if session.missing_tables():
-            pipeline.run(raw_tables(empty_tables()), loader_file_format="parquet")
+            pipeline.run(raw_tables(empty_tables()), loader_file_format=session.file_format)
             session.upgrade()
         return pipeline
 
@@ -181,7 +181,7 @@ class Loader:
         if displaced is not None:
             session.forget_build()
         with session.loading(displaced):
-            pipeline.run(raw_tables(batch.tables), loader_file_format="parquet")
+            pipeline.run(raw_tables(session.fitted(batch.tables)), loader_file_format=session.file_format)
 
     def _set_aside(self, batch: LoadBatch) -> None:
         for segment, error in batch.poisoned:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from dlt.common.destination import Destination
+from dlt.common.destination import Destination, TLoaderFileFormat
 
 from models.columns import EVENT_COLUMNS
 from pipelines.fates import KnownEvents
@@ -145,6 +145,21 @@ class WarehouseSession(ABC):
     def limit_memory(self, most_bytes: int) -> None:  # noqa: B027 - a server's memory is not ours to limit
         """Use no more memory than this for what it does in this process."""
 
+    @property
+    def file_format(self) -> TLoaderFileFormat:
+        """Return what dlt writes the rows of a load in."""
+        return "parquet"
+
+    def fitted(self, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+        """Return the *tables* of a load as the engine can hold them; most hold all."""
+        return dict(tables)
+
+    long_text_type: ClassVar[str] = "varchar"
+    """Of a column that our own SQL makes."""
+
+    byte_order: ClassVar[str] = ' collate "C"'
+    """Behind a text that is ordered: in the order of its bytes, whatever language the server speaks."""
+
     loads_whole: ClassVar[bool] = False
     """Whether a load that was interrupted left nothing: then it is read again, and otherwise dlt completes it."""
 
@@ -262,7 +277,7 @@ class WarehouseSession(ABC):
     def forget_build(self) -> None:
         """Make the next build a full one: rows of `raw` were changed or removed, not only added."""
         if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
-            self.execute(f"update {_BUILDS} set fingerprint = null")
+            self.execute(f"update {_BUILDS} set fingerprint = null where true")
 
     def look_again_from(self, batch_ids: Sequence[str]) -> None:
         """
