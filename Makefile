@@ -1,8 +1,11 @@
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin
+CLOUDS := .venv-clouds
+# It asks for an older DuckDB, and works with ours; so it stands in no lock.
+EMULATOR := fakesnow==0.11.4
 
-.PHONY: setup demo test test-all lint format lock clean
+.PHONY: setup clouds demo test test-all lint format lock clean
 
 setup: $(VENV)/.complete
 
@@ -11,6 +14,17 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --quiet --disable-pip-version-check --requirement requirements.lock
 	$(RUN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Snowflake's, BigQuery's and Redshift's adapters and an emulator, beside what is in .venv; `make test` uses them if there.
+clouds: $(CLOUDS)/.complete
+	$(CLOUDS)/bin/python -m pytest tests/test_snowflake.py
+
+$(CLOUDS)/.complete: requirements-clouds.lock $(VENV)/.complete
+	$(PYTHON) -m venv $(CLOUDS)
+	$(RUN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(CLOUDS)/bin/python -c "import site; print(site.getsitepackages()[0])")/hookmart.pth
+	$(CLOUDS)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --requirement requirements-clouds.lock
+	$(CLOUDS)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps $(EMULATOR)
 	touch $@
 
 demo: setup
@@ -39,5 +53,10 @@ lock:
 	  --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 
+	sed -nE 's/^([A-Za-z0-9_.-]+)(\[[^]]*\])?(==[^ ]+).*/\1\3/p' requirements.lock > $(VENV)/pins.txt
+	pip-compile --quiet --allow-unsafe --strip-extras --extra postgres --extra ducklake --extra snowflake --extra bigquery \
+	  --extra redshift --constraint $(VENV)/pins.txt --generate-hashes --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements-clouds.lock pyproject.toml
+
 clean:
-	rm -rf $(VENV) var
+	rm -rf $(VENV) $(CLOUDS) var

@@ -1,0 +1,73 @@
+"""
+Snowflake as fakesnow plays it: on DuckDB, in this process, for dlt and for dbt alike.
+
+Its answers are DuckDB's, so it shows that the statements are understood and what they do to rows, and nothing about
+Snowflake's locks, types or speed. PUT and COPY are left out: rows come from the file by DuckDB's own reader.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import fakesnow
+import snowflake.connector
+from dlt.destinations.impl.snowflake.snowflake import SnowflakeLoadJob
+from fakesnow.cursor import FakeSnowflakeCursor
+from snowflake.connector.errors import ProgrammingError
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokenizer_core import TokenType
+
+DATABASE = "hookmart"
+
+_EXECUTE = FakeSnowflakeCursor.execute
+_DESCRIPTION = FakeSnowflakeCursor.description.fget
+
+
+@contextmanager
+def emulated() -> Iterator[None]:
+    """Take the place of Snowflake's connector."""
+    with ExitStack() as stack:
+        stack.enter_context(fakesnow.patch(create_schema_on_connect=False))
+        stack.enter_context(mock.patch.object(FakeSnowflakeCursor, "execute", _execute_all))
+        stack.enter_context(mock.patch.object(FakeSnowflakeCursor, "description", property(_description)))
+        stack.enter_context(mock.patch.object(SnowflakeLoadJob, "run", _read_file))
+        # As every database of Snowflake's has; fakesnow wants a session to have a schema.
+        snowflake.connector.connect(database=DATABASE).cursor().execute("create schema public")
+        yield
+
+
+def _execute_all(cursor: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """Run every statement of a script; fakesnow runs the first."""
+    for statement in _statements(command):
+        # DuckDB has its temporary tables in a database of their own, Snowflake in any; dbt drops them itself.
+        _EXECUTE(cursor, re.sub(r"(?i)\btemporary table\b", "table", statement), params, *args, **kwargs)
+    return cursor
+
+
+def _statements(script: str) -> Iterator[str]:
+    start = 0
+    for token in Dialect.get_or_raise("snowflake").tokenize(script):
+        if token.token_type == TokenType.SEMICOLON:
+            if script[start : token.start].strip():
+                yield script[start : token.start]
+            start = token.end + 1
+    if script[start:].strip():
+        yield script[start:]
+
+
+def _description(cursor: Any) -> Any:
+    """Describe what a query gave; fakesnow cannot for statements that give nothing."""
+    try:
+        return _DESCRIPTION(cursor)
+    except ProgrammingError:
+        return None
+
+
+def _read_file(job: Any) -> None:
+    client = job._job_client.sql_client
+    table = client.make_qualified_table_name(job.load_table_name)
+    client.native_connection._duck_conn.execute(
+        f"insert into {table} by name select * from read_parquet('{job._file_path}')"
+    )
