@@ -21,6 +21,13 @@ from sqlglot.tokenizer_core import TokenType
 
 DATABASE = "hookmart"
 
+_WORDS = {
+    # DuckDB has its temporary tables in a database of their own, Snowflake in any; dbt drops them itself.
+    r"(?i)\btemporary table\b": "table",
+    # Snowflake's gives the value of the row with the maximum; what fakesnow makes of it passes over null values.
+    r"(?i)\bmax_by\(": "arg_max_null(",
+}
+
 _EXECUTE = FakeSnowflakeCursor.execute
 _DESCRIPTION = FakeSnowflakeCursor.description.fget
 
@@ -41,8 +48,9 @@ def emulated() -> Iterator[None]:
 def _execute_all(cursor: Any, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Run every statement of a script; fakesnow runs the first."""
     for statement in _statements(command):
-        # DuckDB has its temporary tables in a database of their own, Snowflake in any; dbt drops them itself.
-        _EXECUTE(cursor, re.sub(r"(?i)\btemporary table\b", "table", statement), params, *args, **kwargs)
+        for words, in_duckdb in _WORDS.items():
+            statement = re.sub(words, in_duckdb, statement)  # noqa: PLW2901
+        _EXECUTE(cursor, statement, params, *args, **kwargs)
     return cursor
 
 
