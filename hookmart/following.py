@@ -14,7 +14,7 @@ from pipelines.load import Loader, LoadReport
 _WATCH_SECONDS = 0.5
 
 
-def follower_of(loader: Loader, builder: Builder | None, look: Callable[[], None] = lambda: None) -> Follower:
+def follower_of(loader: Loader, builder: Builder | None, look: Callable[[], bool] = lambda: False) -> Follower:
     """Return a follower that tells what it does, a line each."""
     return Follower(
         loader,

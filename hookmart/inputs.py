@@ -37,10 +37,10 @@ def load_inputs(settings: Settings) -> tuple[dict[str, Any], bool]:
     return inputs_document(report), report.is_right
 
 
-def look_of(settings: Settings) -> Callable[[], None]:
+def look_of(settings: Settings) -> Callable[[], bool]:
     """Return what a follower calls to have the configured inputs loaded as well."""
     if not settings.inputs.configured:
-        return lambda: None
+        return lambda: False
     from hookmart.configured_inputs import input_loader_of
 
     return InputWatch(input_loader_of(settings)).look
@@ -61,19 +61,21 @@ class InputWatch:
         self._next = clock()
         self._told: Sequence[str] = ()
 
-    def look(self) -> None:
-        """Load what has changed, at most once in LOOK_SECONDS."""
+    def look(self) -> bool:
+        """Load what has changed, at most once in LOOK_SECONDS, and return whether anything was loaded."""
         if self._clock() < self._next:
-            return
+            return False
         self._next = self._clock() + LOOK_SECONDS
         report = self._loader.load()
-        if any(file.refusal is None for file in report.files):
+        has_loaded = any(file.refusal is None for file in report.files)
+        if has_loaded:
             counts = ", ".join(f"{name} {value}" for name, value in inputs_document(report).items())
             out.print(f"loaded inputs: {counts}", markup=False)
         problems = list(problems_of(report))
         if problems != self._told:
             _tell(problems)
         self._told = problems
+        return has_loaded
 
 
 def inputs_document(report: "InputReport") -> dict[str, Any]:

@@ -46,12 +46,14 @@ class InputTable:
         name: In the schema `raw`, and in the configuration.
         key: Columns that identify a row; of two rows with one key the later stays.
         one_of: Columns of which a row needs at least one; empty: none.
+        dates_money: Whether every entry of the ledger depends on it, however old; then a change means a full build.
     """
 
     name: str
     columns: tuple[InputColumn, ...]
     key: tuple[str, ...]
     one_of: tuple[str, ...] = ()
+    dates_money: bool = False
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ INPUTS: dict[str, InputTable] = {
                 InputColumn("rate", InputKind.RATE, is_required=True),
             ),
             key=("rate_date", "base_currency", "quote_currency"),
+            dates_money=True,
         ),
         InputTable(
             "accounting_periods",
@@ -114,6 +117,7 @@ INPUTS: dict[str, InputTable] = {
                 InputColumn("closed_at", InputKind.MOMENT),
             ),
             key=("period_month",),
+            dates_money=True,
         ),
     )
 }

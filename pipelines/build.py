@@ -7,7 +7,7 @@ The parsed project (dbt's manifest) is kept between builds of one process, which
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pipelines.errors import BuildError
 from pipelines.full_disk import full_disk_told
 from pipelines.publish import PUBLISHED_NOTE
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import Warehouse, WarehouseSession
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -70,21 +70,24 @@ class Builder:
     on_node: Callable[[str], None] = lambda _name: None
     _manifest: "Manifest | None" = field(default=None, repr=False)
     _parsed: str = field(default="", repr=False)
+    _inputs: Sequence[str] = field(default=(), repr=False)
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
         """
         Bring the marts up to what is loaded, test them, publish them.
 
         A build is full by itself where an incremental one could not be right: the first one, and after the project's
-        SQL, the reporting timezone or currency changed, or `raw` was made anew.
+        SQL, the reporting timezone or currency changed, `raw` was made anew, or an optional input came that rows of
+        any age depend on.
 
         Raises:
             BuildError: A model or a gate test failed; nothing was published.
             WarehouseLockedError: Another program kept the warehouse open.
             DiskFullError: There was no room; readers have what they had.
         """
-        fingerprint = self._fingerprint()
         with full_disk_told("build"), self.warehouse.session() as session:
+            self.look_at(session)
+            fingerprint = self._fingerprint()
             load_seq = session.last_load_seq()
             last = session.last_build()
             is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq
@@ -108,8 +111,10 @@ class Builder:
             BuildError: dbt could not make it.
             WarehouseLockedError: Another program kept the warehouse open.
         """
-        with full_disk_told("documentation"), self.warehouse.session() as session, session.lent():
-            self._dbt("docs", "generate", "--static")
+        with full_disk_told("documentation"), self.warehouse.session() as session:
+            self.look_at(session)
+            with session.lent():
+                self._dbt("docs", "generate", "--static")
         made = (self.state / "target" / "static_index.html").read_text(encoding="utf-8")
         page.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all, since somebody may be reading it; and without paths of ours, since it is handed on.
@@ -117,12 +122,20 @@ class Builder:
         making.write_text(made.replace(f"{self.state / 'target'}/", ""), encoding="utf-8")
         making.replace(page)
 
+    def look_at(self, session: WarehouseSession) -> None:
+        """Notice which optional inputs `raw` holds; dbt is told of no other."""
+        self._inputs = sorted(session.inputs())
+
     def _fingerprint(self) -> str:
         """What the rows of the marts depend on besides the events."""
         return hashlib.sha256((json.dumps(self._vars(), sort_keys=True) + _project_digest()).encode()).hexdigest()
 
     def _vars(self) -> dict[str, Any]:
-        return {"reporting_timezone": self.reporting_timezone, "reporting_currency": self.reporting_currency}
+        return {
+            "reporting_timezone": self.reporting_timezone,
+            "reporting_currency": self.reporting_currency,
+            "inputs": list(self._inputs),
+        }
 
     def _dbt(self, *command: str) -> int:
         """Run one dbt command, its own options behind it, and return how many nodes succeeded."""

@@ -22,7 +22,8 @@ class Follower:
 
     Attributes:
         builder: None loads only.
-        look: Called at every poll: looks whether anything else is due, such as the optional inputs.
+        look: Called at every poll: looks whether anything else is due, such as the optional inputs, and says whether it
+            loaded any.
         on_load: Told of every load that found something.
         on_build: Told of every build that published something.
         on_trouble: Told of what can heal by itself: a warehouse open elsewhere, a full disk, a failing model. Another
@@ -35,7 +36,7 @@ class Follower:
     on_load: Callable[[LoadReport], None]
     on_build: Callable[[BuildReport], None]
     on_trouble: Callable[[Exception], None]
-    look: Callable[[], None] = lambda: None
+    look: Callable[[], bool] = lambda: False
     retry: float = RETRY_SECONDS
 
     def run(self, stop: Event) -> None:
@@ -45,7 +46,7 @@ class Follower:
             if self.loader.has_work() if is_well else time.monotonic() - tried >= self.retry:
                 is_well, tried = self.round(), time.monotonic()
             elif is_well:
-                self._well(self.look)
+                is_well, tried = self._well(self._look), time.monotonic()
 
     def round(self) -> bool:
         """Load what is there by now, and build when there was something or a build is due; return whether all went."""
@@ -64,7 +65,11 @@ class Follower:
         if built is not None and built.is_new:
             self.on_build(built)
 
-    def _well(self, step: Callable[[], None]) -> bool:
+    def _look(self) -> None:
+        if self.look():
+            self._build()
+
+    def _well(self, step: Callable[[], object]) -> bool:
         try:
             step()
         except PipelineError as error:

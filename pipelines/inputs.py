@@ -13,6 +13,7 @@ from pathlib import Path
 import dlt
 import pyarrow as pa
 
+from models.inputs import INPUTS
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.input_changes import Change, FileReport, Input, changes_of
 from pipelines.input_tables import ERRORS, HeldInputs, input_tables, rows_table
@@ -70,6 +71,7 @@ class InputLoader:
             pipeline = self._pipeline(session)
             # A run with a package pending would load that and drop its own data without a word.
             if pipeline.has_pending_data:
+                session.forget_build()
                 pipeline.normalize()
                 pipeline.load()
             held = HeldInputs(session)
@@ -116,6 +118,8 @@ class _Load:
         missing = self.held.missing_tables(self.names)
         for name, schema in missing.items():
             tables.setdefault(name, [schema.empty_table()])
+        # Before a row changes, so that whatever build comes next sees it, even if this load is killed on the way.
+        self._announce(portion)
         if tables:
             self.pipeline.run(input_tables(tables), loader_file_format=self.held.session.file_format)
         if missing:
@@ -123,6 +127,13 @@ class _Load:
         for change in portion:
             self._take_away(change)
         self.held.record([change.record for change in portion if change.record is not None])
+
+    def _announce(self, portion: Sequence[Change]) -> None:
+        changed = [INPUTS[change.report.input] for change in portion if change.record is not None]
+        if any(each.dates_money for each in changed):
+            self.held.session.forget_build()
+        elif changed:
+            self.held.session.ask_for_build()
 
     @staticmethod
     def _tables(portion: Sequence[Change]) -> dict[str, list[pa.Table]]:

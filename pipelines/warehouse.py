@@ -18,6 +18,7 @@ import pyarrow as pa
 from dlt.common.destination import Destination, TLoaderFileFormat
 
 from models.columns import EVENT_COLUMNS
+from models.inputs import INPUTS
 from pipelines.fates import KnownEvents
 from pipelines.raw_tables import DATASET, RAW_TABLES
 
@@ -193,6 +194,10 @@ class WarehouseSession(ABC):
         """Return the names of the raw tables that do not exist yet."""
         return set(RAW_TABLES) - self.table_names(DATASET)
 
+    def inputs(self) -> set[str]:
+        """Return the names of the optional inputs that were ever loaded."""
+        return self.table_names(DATASET) & INPUTS.keys()
+
     def last_load_seq(self) -> int:
         """Return the place of the newest load, 0 before the first."""
         if "loads" in self.missing_tables():
@@ -278,6 +283,12 @@ class WarehouseSession(ABC):
         """Make the next build a full one: rows of `raw` were changed or removed, not only added."""
         if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
             self.execute(f"update {_BUILDS} set fingerprint = null where true")
+
+    def ask_for_build(self) -> None:
+        """Make the next build do its work though no event is new; again and again the same."""
+        if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
+            before = self.last_load_seq() - 1
+            self.execute(f"update {_BUILDS} set load_seq = $before where load_seq > $before", {"before": before})
 
     def look_again_from(self, batch_ids: Sequence[str]) -> None:
         """

@@ -110,6 +110,8 @@ class BareLine:
 
     def derive(self, *, full_refresh: bool = False) -> None:
         """Only dbt's part of a build: the marts in the warehouse, without gate tests, record or publication."""
+        with self.warehouse.session() as session:
+            self.builder.look_at(session)
         self.builder._dbt("run", *(["--full-refresh"] if full_refresh else []))
         self._keep_parsed()
 

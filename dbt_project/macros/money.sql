@@ -13,14 +13,6 @@
 
 {% macro bigquery__rate(expression) -%} cast({{ expression }} as bignumeric) {%- endmacro %}
 
-{#
-    SQL: *amount* in the reporting currency; null without a rate, never 0 and never the amount itself. An amount already in
-    it needs no rate.
-#}
-{% macro in_reporting_currency(amount, currency) -%}
-    case when {{ currency }} = '{{ var("reporting_currency") }}' then {{ money(amount) }} end
-{%- endmacro %}
-
 {# SQL list: the types of ledger entry that change what a commission is worth. #}
 {% macro commission_entry_types() -%}
     ('earned', 'restated', 'adjusted', 'approval_variance', 'transferred')

@@ -108,10 +108,11 @@ with
             ledger_subject_id,
             event_id,
             occurred_at,
-            load_seq,
+            received_at,
             partner_id,
             commission_id,
             cast(null as {{ dbt.type_string() }}) as adjustment_id,
+            cast(null as {{ dbt.type_string() }}) as adjustment_type,
             currency,
             case when calculation_number = 1 then 'earned' else 'restated' end as entry_type,
             amount - coalesce(previous_amount, 0) as amount
@@ -122,10 +123,11 @@ with
             ledger_subject_id,
             event_id,
             occurred_at,
-            load_seq,
+            received_at,
             partner_id,
             commission_id,
             adjustment_id,
+            adjustment_type,
             delta_currency as currency,
             case
                 when adjustment_type = 'partner_transfer' then 'transferred' else 'adjusted'
@@ -165,6 +167,7 @@ with
             first_approvals.source_id,
             first_approvals.ledger_subject_id,
             first_approvals.event_id,
+            first_approvals.received_at,
             first_approvals.partner_id,
             first_approvals.commission_id,
             first_approvals.approved_amount,
@@ -240,8 +243,10 @@ with
             currency,
             {{ money("amount") }} as amount,
             occurred_at as effective_at,
+            received_at,
             commission_id,
-            adjustment_id
+            adjustment_id,
+            adjustment_type
         from bucketed_deltas
         union all
         select
@@ -255,8 +260,10 @@ with
             approved_currency as currency,
             variance as amount,
             moved_at as effective_at,
+            received_at,
             commission_id,
-            cast(null as {{ dbt.type_string() }}) as adjustment_id
+            cast(null as {{ dbt.type_string() }}) as adjustment_id,
+            cast(null as {{ dbt.type_string() }}) as adjustment_type
         from variances
 
     ),
@@ -268,6 +275,7 @@ with
             moves.ledger_subject_id,
             moves.event_id,
             moves.moved_at,
+            moves.received_at,
             moves.commission_id,
             pending_entries.partner_id,
             pending_entries.currency,
@@ -279,7 +287,7 @@ with
             on moves.source_id = pending_entries.source_id
             and moves.ledger_subject_id = pending_entries.ledger_subject_id
             and pending_entries.bucket = 'pending'
-        group by 1, 2, 3, 4, 5, 6, 7
+        group by 1, 2, 3, 4, 5, 6, 7, 8
 
     ),
 
@@ -311,8 +319,10 @@ with
             moved_amounts.currency,
             {{ money("legs.direction * moved_amounts.amount") }} as amount,
             moved_amounts.moved_at as effective_at,
+            moved_amounts.received_at,
             moved_amounts.commission_id,
-            cast(null as {{ dbt.type_string() }}) as adjustment_id
+            cast(null as {{ dbt.type_string() }}) as adjustment_id,
+            cast(null as {{ dbt.type_string() }}) as adjustment_type
         from moved_amounts
         cross join legs
 

@@ -54,6 +54,7 @@ with
             payout_id,
             event_id,
             occurred_at,
+            received_at,
             case
                 when state = 'reserved' and coalesce(previous_state, 'released') = 'released'
                 then 'reserved'
@@ -103,6 +104,7 @@ with
             newest_events.debit_currency as currency,
             {{ money("legs.direction * newest_events.debit_amount") }} as amount,
             transitions.occurred_at as effective_at,
+            transitions.received_at,
             transitions.payout_id
         from transitions
         inner join legs on transitions.transition = legs.transition

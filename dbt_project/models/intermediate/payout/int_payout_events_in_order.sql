@@ -31,6 +31,7 @@ with
             event_id,
             event_type,
             occurred_at,
+            received_at,
             case
                 event_type
                 when 'payout.completed'
@@ -79,6 +80,7 @@ with
             event_id,
             event_type,
             occurred_at,
+            received_at,
             event_number,
             state,
             is_no_op,
