@@ -124,6 +124,7 @@ class Builder:
 
     def look_at(self, session: WarehouseSession) -> None:
         """Notice which optional inputs `raw` holds; dbt is told of no other."""
+        session.show_allocations()
         self._inputs = sorted(session.inputs())
 
     def _fingerprint(self) -> str:

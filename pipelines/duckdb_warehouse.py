@@ -16,6 +16,7 @@ from models.columns import EVENT_COLUMNS
 from pipelines.duckdb_destination import HeldDuckDB
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event
 from pipelines.errors import QueryError, WarehouseLockedError
+from pipelines.extraction import money_of
 from pipelines.publish import CURRENT, open_published, publish
 from pipelines.raw_tables import DATASET
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession
@@ -28,6 +29,10 @@ Of changes that are not in the file yet when it is closed, and while it is open:
 
 Each time they are brought into the file, the last rows of every table are written anew; so a load in many parts waits.
 """
+
+_ALLOCATION = (
+    '[{"commission_id": "VARCHAR", "adjustment_id": "VARCHAR", "amount": {"amount": "VARCHAR", "currency": "VARCHAR"}}]'
+)
 
 # dlt adds a column that belongs to a key as "not null", which no table with rows in it takes.
 _ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
@@ -145,6 +150,26 @@ class DuckDBSession(WarehouseSession):
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
+
+    allocations: ClassVar[str | None] = f"""
+        select
+            source_id,
+            event_id,
+            cast(position as bigint) as position,
+            item.commission_id,
+            item.adjustment_id,
+            {money_of("item.amount.amount")} as amount,
+            upper(item.amount.currency) as currency
+        from (
+            select source_id, event_id, unnest(items) as item, generate_subscripts(items, 1) as position
+            from (
+                select source_id, event_id, from_json(allocations, '{_ALLOCATION}') as items
+                from {DATASET}.payout_events
+                where allocations is not null
+            ) as payout_events
+        ) as allocations
+        where item is not null
+    """
 
     def destination(self) -> Destination:  # type: ignore[type-arg]
         """Return the destination that writes in the transaction that `loading` holds."""

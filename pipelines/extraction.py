@@ -26,7 +26,7 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
 }
 
 # A decimal with more places than the column is rounded by a cast without a word, so the text must match first.
-_MONEY_TEXT = r"-?(0|[1-9]\d{0,19})(\.\d{1,8})?"
+MONEY_TEXT = r"-?(0|[1-9]\d{0,19})(\.\d{1,8})?"
 _DECIMAL_TEXT = r"-?(0|[1-9]\d{0,19})(\.\d{1,18})?"
 
 _LEAF = "VARCHAR"
@@ -54,7 +54,7 @@ def typed(column: Column, struct: str) -> str:
         case Kind.CURRENCY:
             return f"upper({text})"
         case Kind.MONEY:
-            return _money(text)
+            return money_of(text)
         case Kind.DECIMAL:
             return (
                 f"case when regexp_full_match({text}, '{_DECIMAL_TEXT}') then try_cast({text} as decimal(38, 18)) end"
@@ -68,7 +68,7 @@ def typed(column: Column, struct: str) -> str:
         case Kind.DATE:
             return f"try_cast({text} as date)"
         case Kind.MONEY_SUM:
-            total = f"list_sum(list_transform({text}, lambda each: {_money('each.amount.amount')}))"
+            total = f"list_sum(list_transform({text}, lambda each: {money_of('each.amount.amount')}))"
             return f"case when {_currency_count(text)} = 1 then try_cast({total} as decimal(28, 8)) end"
         case Kind.SHARED_CURRENCY:
             return f"case when {_currency_count(text)} = 1 then upper({text}[1].amount.currency) end"
@@ -86,8 +86,9 @@ def text_of(column: Column, struct: str) -> str:
     return ".".join([struct, *(f'"{part}"' for part in column.path.split("."))])
 
 
-def _money(text: str) -> str:
-    return f"case when regexp_full_match({text}, '{_MONEY_TEXT}') then try_cast({text} as decimal(28, 8)) end"
+def money_of(text: str) -> str:
+    """SQL that gives money from *text*; null where it is none."""
+    return f"case when regexp_full_match({text}, '{MONEY_TEXT}') then try_cast({text} as decimal(28, 8)) end"
 
 
 def _currency_count(array: str) -> str:

@@ -15,6 +15,7 @@ from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
 from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
+from pipelines.extraction import MONEY_TEXT
 from pipelines.postgres_arrow import fetch, put
 from pipelines.postgres_connection import connect, loss_in, refusal_in, sentence, transaction
 from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
@@ -201,6 +202,25 @@ class PostgresSession(WarehouseSession):
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
+
+    allocations: ClassVar[str | None] = f"""
+        select
+            source_id,
+            event_id,
+            position,
+            item ->> 'commission_id' as commission_id,
+            item ->> 'adjustment_id' as adjustment_id,
+            case
+                when (item -> 'amount' ->> 'amount') ~ '^{MONEY_TEXT}$'
+                then cast(item -> 'amount' ->> 'amount' as numeric(28, 8))
+            end as amount,
+            upper(item -> 'amount' ->> 'currency') as currency
+        from {DATASET}.payout_events
+        cross join lateral json_array_elements(
+            case when json_typeof(cast(allocations as json)) = 'array' then cast(allocations as json) end
+        ) with ordinality as items (item, position)
+        where json_typeof(item) = 'object'
+    """
 
     def destination(self) -> Destination:  # type: ignore[type-arg]
         """Return the destination that writes in the transaction that `loading` holds."""

@@ -29,6 +29,9 @@ _BUILDS_SCHEMA = "intermediate"
 _BUILDS_TABLE = "builds"
 _BUILDS = f"{_BUILDS_SCHEMA}.{_BUILDS_TABLE}"
 
+ALLOCATIONS = "payout_allocations"
+"""A view of `raw`: what the payout events say they settle, as rows."""
+
 _NAMES_AT_A_TIME = 500
 """In one `in (...)`; engines limit its length."""
 
@@ -195,8 +198,16 @@ class WarehouseSession(ABC):
         return set(RAW_TABLES) - self.table_names(DATASET)
 
     def inputs(self) -> set[str]:
-        """Return the names of the optional inputs that were ever loaded."""
-        return self.table_names(DATASET) & INPUTS.keys()
+        """Return the names of what `raw` may have and need not: the optional inputs ever loaded, and allocations."""
+        return self.table_names(DATASET) & {*INPUTS, ALLOCATIONS}
+
+    allocations: ClassVar[str | None] = None
+    """SQL of the view `ALLOCATIONS`, in the words of the engine; None where nobody has written it yet."""
+
+    def show_allocations(self) -> None:
+        """Take apart what `raw.payout_events` keeps as JSON text, so that no mart has to."""
+        if self.allocations is not None and "payout_events" in self.table_names(DATASET):
+            self.execute(f"create or replace view {DATASET}.{ALLOCATIONS} as {self.allocations}")
 
     def last_load_seq(self) -> int:
         """Return the place of the newest load, 0 before the first."""
