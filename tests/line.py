@@ -11,12 +11,17 @@ import duckdb
 
 from ingest.staging import CLOSED, Stage, StagedLine, new_batch_id
 from ingest.uuid7 import new_uuid7
+from models.inputs import INPUTS
 from models.reading import ContractViolation, read_event
 from pipelines.build import Builder, BuildReport
 from pipelines.duckdb_warehouse import DuckDBWarehouse
+from pipelines.input_changes import Input
+from pipelines.input_rows import InputShape
+from pipelines.inputs import InputLoader
 from pipelines.load import Loader, LoadReport
 from pipelines.warehouse import Warehouse
-from tests.oracle_events import body
+from tests.input_files import NOON, write_file
+from tests.oracle_events import body, read_timestamp
 
 RECEIVED_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 _MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
@@ -75,20 +80,32 @@ class BareLine:
         if parsed is not None:
             self.builder._manifest, self.builder._parsed = parsed._manifest, parsed._parsed
         self._received = 0
+        self._input_files = 0
 
     def stage_posts(self, posts: Sequence[Mapping[str, Any]], segments: int = 1) -> None:
-        """Stage posted events (with their `source`) in their order, in so many closed segments."""
+        """
+        Stage posted events (with their `source`) in their order, in so many closed segments.
+
+        One that says when it was received was received then, the others one millisecond after another.
+        """
         size = max(1, -(-len(posts) // segments))
         for start in range(0, len(posts), size):
-            self.stage_bodies([(str(post["source"]), body(dict(post))) for post in posts[start : start + size]])
+            self.stage_lines(
+                [
+                    staged_line(str(post["source"]), body(dict(post)), self._received_at(post))
+                    for post in posts[start : start + size]
+                ]
+            )
 
     def stage_bodies(self, bodies: Iterable[tuple[str, bytes]]) -> Path:
         """Stage raw bodies of sources as one closed segment, as received one millisecond after another."""
-        lines = []
-        for source, raw in bodies:
-            self._received += 1
-            lines.append(staged_line(source, raw, RECEIVED_AT + timedelta(milliseconds=self._received)).encode())
-        return self.stage_raw(b"".join(lines))
+        return self.stage_lines([staged_line(source, raw, self._received_at({})) for source, raw in bodies])
+
+    def _received_at(self, post: Mapping[str, Any]) -> datetime:
+        if "received_at" in post:
+            return read_timestamp(post["received_at"]).replace(tzinfo=UTC)
+        self._received += 1
+        return RECEIVED_AT + timedelta(milliseconds=self._received)
 
     def stage_lines(self, lines: Iterable[StagedLine]) -> Path:
         """Stage *lines* as one closed segment."""
@@ -99,6 +116,15 @@ class BareLine:
         path = self.stage.root / (new_batch_id() + CLOSED)
         path.write_bytes(content)
         return path
+
+    def load_inputs(self, inputs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Load optional inputs, rows by name, from files; those of a name take the place of what it had."""
+        found = []
+        for name, rows in inputs.items():
+            self._input_files += 1
+            path = write_file(self.root / "inputs" / f"{name}.csv", rows, NOON + self._input_files)
+            found.append(Input(InputShape(INPUTS[name]), path))
+        InputLoader(found, self.warehouse, self.root / "state").load()
 
     def load(self) -> LoadReport:
         return self.loader.load()

@@ -23,23 +23,53 @@ from tests.oracle_entities import (
 )
 from tests.oracle_events import Posted, Row, distinct_live_events, partners_under_test
 from tests.oracle_ledger import ledger_entries
+from tests.oracle_liabilities import (
+    AGING_COLUMNS,
+    CLAWBACK_COLUMNS,
+    LIABILITY_COLUMNS,
+    aging_rows,
+    clawback_rows,
+    liability_rows,
+    newest_day,
+)
+from tests.oracle_payouts import (
+    FAILURE_COLUMNS,
+    PERFORMANCE_COLUMNS,
+    RECONCILIATION_COLUMNS,
+    failure_rows,
+    performance_rows,
+    reconciliation_rows,
+)
+from tests.oracle_rates import Quotes, Rates
 from tests.oracle_statement import LEDGER_COLUMNS, STATEMENT_COLUMNS, ClosedMonths, ledger_rows, statement_rows
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "commission_ledger": LEDGER_COLUMNS,
     "commission_statement_monthly": STATEMENT_COLUMNS,
+    "commission_liability_aging": AGING_COLUMNS,
+    "commission_liabilities_monthly": LIABILITY_COLUMNS,
+    "commission_clawbacks_monthly": CLAWBACK_COLUMNS,
     "conversions": CONVERSION_COLUMNS,
     "commissions": COMMISSION_COLUMNS,
     "payouts": PAYOUT_COLUMNS,
+    "payout_performance_daily": PERFORMANCE_COLUMNS,
+    "payout_failures_open": FAILURE_COLUMNS,
+    "payout_reconciliation": RECONCILIATION_COLUMNS,
     "fraud_rejections": FRAUD_REJECTION_COLUMNS,
     "partners": PARTNER_COLUMNS,
 }
 PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "commission_ledger": ("source_id", "ledger_entry_id"),
     "commission_statement_monthly": ("source_id", "month", "partner_id", "currency"),
+    "commission_liability_aging": ("source_id", "partner_id", "currency", "bucket", "age_band"),
+    "commission_liabilities_monthly": ("source_id", "currency", "month"),
+    "commission_clawbacks_monthly": ("source_id", "partner_id", "currency", "earned_month"),
     "conversions": ("source_id", "conversion_id"),
     "commissions": ("source_id", "commission_id"),
     "payouts": ("source_id", "payout_id"),
+    "payout_performance_daily": ("source_id", "payout_date", "method", "provider", "currency"),
+    "payout_failures_open": ("source_id", "payout_id"),
+    "payout_reconciliation": ("source_id", "payout_id"),
     "fraud_rejections": ("source_id", "event_id"),
     "partners": ("source_id", "partner_id"),
 }
@@ -50,6 +80,7 @@ def expected_marts(
     *,
     reporting_timezone: str = "UTC",
     closed_months: ClosedMonths | None = None,
+    quotes: Quotes | None = None,
 ) -> dict[str, list[Row]]:
     """
     The rows of every mart in `COLUMNS`, each mart sorted by its primary key.
@@ -60,23 +91,34 @@ def expected_marts(
         reporting_timezone: Cuts days and months.
         closed_months: First day of a month to the naive UTC time it was closed; counts only for posts that carry a
             `received_at`.
+        quotes: Exchange rates; the reporting currency is EUR.
     """
     events = distinct_live_events(posts)
     under_test = partners_under_test(events)
     entries = [entry for entry in ledger_entries(events) if (entry.source_id, entry.partner_id) not in under_test]
-    ledger = ledger_rows(entries, reporting_timezone, closed_months or {})
+    rates = Rates(quotes or {})
+    ledger = ledger_rows(entries, reporting_timezone, closed_months or {}, rates)
+    statement = statement_rows(ledger, rates)
+    payouts = [row for row in payout_rows(events) if (row["source_id"], row["partner_id"]) not in under_test]
+    as_of = newest_day(events, under_test, reporting_timezone)
     marts = {
         "commission_ledger": ledger,
-        "commission_statement_monthly": statement_rows(ledger),
+        "commission_statement_monthly": statement,
+        "commission_liability_aging": aging_rows(ledger, as_of, rates),
+        "commission_liabilities_monthly": liability_rows(statement),
+        "commission_clawbacks_monthly": clawback_rows(ledger),
         "conversions": conversion_rows(events, entries),
         "commissions": commission_rows(events, entries),
-        "payouts": payout_rows(events),
+        "payouts": payouts,
+        "payout_performance_daily": performance_rows(payouts, events, reporting_timezone, rates),
+        "payout_failures_open": failure_rows(payouts, as_of, reporting_timezone, rates),
+        "payout_reconciliation": reconciliation_rows(payouts, events, ledger),
         "fraud_rejections": fraud_rejection_rows(events, entries),
         "partners": partner_rows(events),
     }
     marts = {
         name: sorted(
-            (row for row in rows if (row["source_id"], row["partner_id"]) not in under_test),
+            (row for row in rows if (row["source_id"], row.get("partner_id")) not in under_test),
             key=_by(PRIMARY_KEYS[name]),
         )
         for name, rows in marts.items()

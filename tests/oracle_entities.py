@@ -118,13 +118,16 @@ def _last_at(events: list[Event], kind: str) -> datetime | None:
     return found[-1].occurred_at if found else None
 
 
+def payout_groups(events: list[Event]) -> dict[tuple[str, str], list[Event]]:
+    """The events of each payout, by (source, payout)."""
+    payout_events = [event for event in events if event.type.startswith("payout.")]
+    return grouped(payout_events, lambda event: (event.source_id, str(event.at("payout.id"))))
+
+
 def payout_rows(events: list[Event]) -> list[Row]:
     """`payouts`."""
-    payout_events = [event for event in events if event.type.startswith("payout.")]
     rows = []
-    for (source_id, payout_id), group in grouped(
-        payout_events, lambda event: (event.source_id, str(event.at("payout.id")))
-    ).items():
+    for (source_id, payout_id), group in payout_groups(events).items():
         counting = _without_steps_back(group)
         last = group[-1]
         amount = last.money("payout.amount")

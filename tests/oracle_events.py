@@ -10,9 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 Posted = dict[str, Any]
 Row = dict[str, Any]
@@ -106,6 +107,11 @@ def read_timestamp(text: str) -> datetime:
     whole, offset = (text[:-1], "+00:00") if text.endswith("Z") else (text[:-6], text[-6:])
     seconds, _, fraction = whole.partition(".")
     return datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}{offset}").astimezone(UTC).replace(tzinfo=None)
+
+
+def local_date(moment: datetime, timezone: str) -> date:
+    """The day of a naive UTC *moment* in *timezone*."""
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
 def body(posted: Posted) -> bytes:

@@ -287,10 +287,11 @@ class Programme:
                 "amount": teller.money(amount, currency),
                 "debit": teller.money(debit, debit_currency),
                 "fees": rng.choice((None, [], self._fees(currency, currency), self._fees(*self.currencies[:2]))),
-                "method": "bank_transfer",
+                "method": rng.choice(("bank_transfer", "wallet")),
+                "provider": "sepa_bank",
                 "attempt": rng.randint(1, 3),
-                "retry_of_payout_id": f"po_{number - 1}" if number else None,
-                "allocations": [{"commission_id": f"cm_{number}", "amount": teller.money(debit, debit_currency)}],
+                "retry_of_payout_id": f"po_{number - 1}" if number and teller.happens(0.5) else None,
+                "allocations": self._allocations(debit, debit_currency),
                 "version": version,
             }
             data: Json = {
@@ -300,14 +301,38 @@ class Programme:
             if step == "processing":
                 data["processing"] = {"submitted_at": teller.near(at)}
             if step == "completed":
+                settled = amount if teller.happens(0.7) else teller.amount(currency)
                 data["completion"] = teller.worn(
-                    {"completed_at": teller.near(at), "settled": teller.money(amount, currency)}, "completed_at"
+                    {
+                        "completed_at": teller.near(at),
+                        "settled": teller.money(settled, self._other_currency(currency, 0.04)),
+                        "provider_fee": teller.money(teller.amount(currency), self._other_currency(currency, 0.2)),
+                    },
+                    "completed_at",
                 )
             if step == "failed":
                 category = rng.choice(("invalid_details", "returned_by_bank", "a_new_kind"))
                 failure = {"failed_at": teller.near(at), "category": category, "is_retryable": True}
                 data["failure"] = teller.worn(failure, "failed_at", "category")
             teller.post(f"payout.{step}", at, data)
+
+    def _allocations(self, debit: Decimal, currency: str) -> list[Json]:
+        """Of one to three things that other payouts may settle too; they mostly make up the *debit*."""
+        count = self.rng.choice((0, 1, 1, 2, 3))
+        rest = debit if self.teller.happens(0.7) else self.teller.amount(currency)
+        allocations = []
+        for left in range(count, 0, -1):
+            share = rest if left == 1 else self.teller.amount(currency)
+            rest -= share
+            kind, number = self.rng.choice(
+                (
+                    ("commission_id", f"cm_{self.rng.randint(1, self.commission_count + 1)}"),
+                    ("adjustment_id", f"adj_{self.rng.randint(1, self.adjustment_count + 1)}"),
+                )
+            )
+            whole = {kind: number, "amount": self.teller.money(share, self._other_currency(currency, 0.04))}
+            allocations.append(self.teller.worn(whole) if self.teller.happens(0.1) else whole)
+        return allocations
 
     def _fees(self, *currencies: str) -> list[Json]:
         money = [self.teller.money(self.teller.amount(currency), currency) for currency in currencies]

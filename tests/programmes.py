@@ -6,11 +6,13 @@ Posted events carry one key of ours, `source`; `tests.oracle_events.body` gives 
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.oracle_events import read_timestamp
 from tests.programme_events import Json, Storyteller
 from tests.programme_stories import Programme
 
@@ -62,11 +64,33 @@ def mutate_delivery(
     duplicates: float = 0.1,
     batches: int = 3,
 ) -> list[list[Json]]:
-    """The same *events* as they may arrive: shuffled, some again, in *batches* parts of which some may be empty."""
-    arriving = [*events, *(event for event in events if rng.random() < duplicates)]
+    """
+    The same *events* as they may arrive: shuffled, some again, in *batches* parts of which some may be empty.
+
+    Of an event that says when it was received, a copy was received later, though it may be loaded first.
+    """
+    arriving = [*events, *(_again(event, rng) for event in events if rng.random() < duplicates)]
     rng.shuffle(arriving)
     cuts = sorted(rng.randint(0, len(arriving)) for _ in range(batches - 1))
     return [arriving[start:end] for start, end in zip([0, *cuts], [*cuts, len(arriving)], strict=True)]
+
+
+def _again(event: Json, rng: random.Random) -> Json:
+    if "received_at" not in event:
+        return event
+    later = read_timestamp(event["received_at"]) + timedelta(hours=rng.choice((0, 1, 900)))
+    return {**event, "received_at": f"{later.isoformat(timespec='microseconds')}Z"}
+
+
+def received(events: Sequence[Json], seed: int) -> list[Json]:
+    """The same *events*, each received once: most of them at once, some months after the fact, some before it."""
+    rng = random.Random(f"receipts/{seed}")
+    delays = (timedelta(seconds=1), timedelta(seconds=1), timedelta(days=2), timedelta(days=40), timedelta(days=-3))
+    posts = []
+    for event in events:
+        at = read_timestamp(event["timestamp"]) + rng.choice(delays)
+        posts.append({**event, "received_at": f"{at.isoformat(timespec='microseconds')}Z"})
+    return posts
 
 
 def programmes(*, max_conversions: int = 12) -> st.SearchStrategy[list[Json]]:

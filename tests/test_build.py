@@ -21,6 +21,7 @@ from tests.test_load_crash import load_and_die
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures" / "golden_statement.json").read_text())
 POSTS = random_programme(4, partners=4, conversions=8, payouts=5, clicks=3)
 HALF = len(POSTS) // 2
+_DAYS = [f"2026-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 29)]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,30 @@ def test_other_settings_mean_a_full_build(line: Line, setting: dict[str, str]) -
     assert report.is_full
     assert report.generation == line.root / "published" / "gen-1.2"
     assert line.build().generation is None
+
+
+def test_inputs_are_built_once_and_in_full_where_they_date_money(line: Line) -> None:
+    """
+    Rates change rows of any age, spend does not; either is in the next build, and then there is nothing to do.
+
+    What was loaded by then changes, but not before a build has looked at it.
+    """
+    rates = [{"rate_date": day, "base_currency": "USD", "quote_currency": "EUR", "rate": "0.5"} for day in _DAYS]
+    spend = {"spend_date": "2026-05-01", "source_id": "acme", "partner_id": "p", "amount": "1", "currency": "EUR"}
+    seen = []
+    for inputs in (
+        {"fx_rates": rates, "marketing_spend": [spend]},
+        {"marketing_spend": [{**spend, "amount": "2"}]},
+        {"fx_rates": [{**each, "rate": "0.25"} for each in rates]},
+        {"accounting_periods": [{"period_month": "2026-01", "closed_at": "2026-02-03"}]},
+    ):
+        line.load_inputs(inputs)
+        report = line.build()
+        assert report.is_new
+        [row] = line.query("select max(amount_rc / amount) as rate from marts.commission_ledger where currency = 'USD'")
+        seen.append((report.is_full, row["rate"]))
+        assert not line.build().is_new
+    assert seen == [(True, 0.5), (False, 0.5), (True, 0.25), (True, 0.25)]
 
 
 def test_other_sql_means_a_full_build(line: Line, project: Path) -> None:

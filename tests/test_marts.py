@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.line import Line
 from tests.oracle import COLUMNS, PRIMARY_KEYS, expected_marts
 from tests.oracle_events import Posted, Row
-from tests.programmes import mutate_delivery, programmes, random_programme, wrap_golden
+from tests.programme_inputs import ProgrammeInputs, programme_inputs
+from tests.programmes import mutate_delivery, programmes, random_programme, received, wrap_golden
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures" / "golden_statement.json").read_text())
 STATEMENT = ("opening", "earned", "adjusted", "paid", "returned", "closing", "pending", "payable", "in_transit")
@@ -30,9 +31,20 @@ def oracle_rows(line: Line, mart: str) -> list[Row]:
     return line.query_warehouse(f"select {', '.join(COLUMNS[mart])} from marts.{mart} order by {keys}")
 
 
-def assert_as_the_oracle_says(line: Line, posts: Sequence[Posted], timezone: str) -> None:
+def expected_by_the_oracle(
+    posts: Sequence[Posted], timezone: str, inputs: ProgrammeInputs | None
+) -> dict[str, list[Row]]:
+    """What the oracle makes of events and inputs."""
+    if inputs is None:
+        return expected_marts(posts, reporting_timezone=timezone)
+    return expected_marts(posts, reporting_timezone=timezone, closed_months=inputs.closed_months, quotes=inputs.quotes)
+
+
+def assert_as_the_oracle_says(
+    line: Line, posts: Sequence[Posted], timezone: str, inputs: ProgrammeInputs | None = None
+) -> None:
     """Every row and every column of every mart that the oracle knows, and no row more."""
-    expected = expected_marts(posts, reporting_timezone=timezone)
+    expected = expected_by_the_oracle(posts, timezone, inputs)
     for mart, rows in expected.items():
         found = oracle_rows(line, mart)
         assert len(found) == len(rows), mart
@@ -95,13 +107,14 @@ ORACLE_CASES = [
 def test_four_messy_loads_give_what_the_oracle_says(tmp_path: Path, seed: int, timezone: str) -> None:
     """Shuffled and repeated, loaded in four parts with a build after each, the last build agrees on every row."""
     line = Line(tmp_path, timezone)
-    posts = random_programme(seed)
+    posts, inputs = received(random_programme(seed), seed), programme_inputs(seed)
+    line.load_inputs(inputs.rows())
     for batch in mutate_delivery(posts, random.Random(seed), batches=4):
         line.stage_posts(batch, segments=2)
         line.load()
         line.derive()
 
-    assert_as_the_oracle_says(line, posts, timezone)
+    assert_as_the_oracle_says(line, posts, timezone, inputs)
 
 
 @pytest.mark.parametrize(("seed", "timezone"), [(8, "Europe/Malta"), (9, "Asia/Tokyo")])
@@ -109,26 +122,34 @@ def test_a_programme_of_eight_partners_and_three_currencies(tmp_path: Path, seed
     """
     Lost created events, bank returns, clawbacks after a payout, a tenth repeated, all shuffled, over four loads.
 
-    The published marts agree with the oracle, and a full refresh changes no row of any mart.
+    Rates and closed months come after two of them. The published marts agree with the oracle, and a full refresh
+    changes no row of any mart.
     """
     posts = random_programme(
         seed, partners=8, conversions=30, payouts=20, currencies=("EUR", "USD", "JPY"), sources=("acme",)
     )
-    marts = expected_marts(posts, reporting_timezone=timezone)
+    posts, inputs = received(posts, seed), programme_inputs(seed)
+    marts = expected_by_the_oracle(posts, timezone, inputs)
     adjusted = [row["effective_at"] for row in marts["commission_ledger"] if row["entry_type"] == "adjusted"]
     assert {row["currency"] for row in marts["commission_ledger"]} == {"EUR", "USD", "JPY"}
     assert {row["is_created_missing"] for row in marts["conversions"]} == {True, False}
     assert any(row["is_returned"] for row in marts["payouts"])
     assert max(adjusted) > min(row["completed_at"] for row in marts["payouts"] if row["completed_at"])
+    assert {row["is_prior_period"] for row in marts["commission_ledger"]} == {True, False}
+    revaluations = {row["fx_revaluation_rc"] for row in marts["commission_statement_monthly"]}
+    assert None in revaluations
+    assert len(revaluations) > 10
     line = Line(tmp_path, timezone)
-    for batch in mutate_delivery(posts, random.Random(seed), duplicates=0.1, batches=4):
+    for number, batch in enumerate(mutate_delivery(posts, random.Random(seed), duplicates=0.1, batches=4)):
+        if number == 2:
+            line.load_inputs(inputs.rows())
         line.stage_posts(batch)
         line.load()
         line.build()
     incremental = line.marts()
 
     assert incremental == line.warehouse_marts()
-    assert_as_the_oracle_says(line, posts, timezone)
+    assert_as_the_oracle_says(line, posts, timezone, inputs)
     line.build(full_refresh=True)
     assert line.marts() == incremental
 
@@ -153,22 +174,26 @@ class Arrival:
     posts: list[Posted]
     batches: list[list[Posted]]
     timezone: str
+    inputs: ProgrammeInputs
 
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> Arrival:
     """Any order, any repetition, any split into loads; which of two bodies of one id is first is not up for change."""
-    posts = draw(programmes(max_conversions=8).filter(bool))
+    seed = draw(st.integers(0, 2**32 - 1))
+    posts = received(draw(programmes(max_conversions=8).filter(bool)), seed)
     rng = random.Random(draw(st.integers(0, 2**32 - 1)))
     duplicates = draw(st.sampled_from((0.0, 0.1, 0.5)))
     batches = mutate_delivery(posts, rng, duplicates=duplicates, batches=draw(st.integers(2, 3)))
-    return Arrival(posts, batches, draw(st.sampled_from(("UTC", "Europe/Malta", "America/St_Johns"))))
+    timezone = draw(st.sampled_from(("UTC", "Europe/Malta", "America/St_Johns")))
+    return Arrival(posts, batches, timezone, programme_inputs(seed))
 
 
 def assert_arrival_changes_nothing(arrival: Arrival) -> None:
     """All rows of all marts: incremental, refreshed, and loaded at once in order are the same."""
     with TemporaryDirectory() as directory:
         line = Line(Path(directory) / "as it came", arrival.timezone)
+        line.load_inputs(arrival.inputs.rows())
         for batch in arrival.batches:
             line.stage_posts(batch)
             line.load()
@@ -180,9 +205,10 @@ def assert_arrival_changes_nothing(arrival: Arrival) -> None:
         ordered = Line(Path(directory) / "in order", arrival.timezone)
         ordered.stage_posts(arrival.posts)
         ordered.load()
+        ordered.load_inputs(arrival.inputs.rows())
         ordered.derive()
         assert ordered.warehouse_marts() == incremental
-        assert_as_the_oracle_says(ordered, arrival.posts, arrival.timezone)
+        assert_as_the_oracle_says(ordered, arrival.posts, arrival.timezone, arrival.inputs)
 
 
 SLOW_TO_RUN = settings(

@@ -26,6 +26,7 @@ from tests.input_files import as_loaded, shape, write_file
 from tests.line import BareLine, Line
 from tests.postgres_line import PostgresLine, sorted_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
+from tests.programme_inputs import programme_inputs
 from tests.programmes import mutate_delivery, random_programme
 from tests.test_load import assert_accounted_for, distinct_ids, ids
 
@@ -50,7 +51,7 @@ def line(server: PostgresServer, tmp_path: Path) -> PostgresLine:
 @pytest.fixture(scope="module")
 def built(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresLine:
     """
-    A programme in three loads, shuffled and repeated, the first two built in full and the third on top.
+    A programme with rates and closed months in three loads, shuffled and repeated, two built in full, one on top.
 
     The second was received before the first, so rows of the first have given way to those of the second.
     """
@@ -65,6 +66,7 @@ def built(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> P
         staged(line, posts) for posts in ([*parts[0], *changed], parts[1], [*parts[2], *changed, *parts[0][:3]])
     ]
     for each in (line.twin, line):
+        each.load_inputs(programme_inputs(3).rows())
         for segment in (segments[1], segments[0]):
             shutil.copy(segment, each.stage.root)
             each.load()

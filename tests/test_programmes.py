@@ -118,6 +118,20 @@ def test_programmes_tell_all_there_is_to_tell() -> None:
     assert any(post.get("id") is None for post in posts)
 
 
+def test_payouts_go_wrong_in_every_way() -> None:
+    """So do they in a few programmes: retried, open, old, and at odds with what they settle in each of the ways."""
+    marts = [expected_marts(random_programme(seed, payouts=30)) for seed in range(6)]
+    rows = {name: [row for each in marts for row in each[name]] for name in COLUMNS}
+
+    assert {row["is_last_attempt"] for row in rows["payout_failures_open"]} == {True, False}
+    assert {row["age_band"] for row in rows["commission_liability_aging"]} == {"0-7", "8-30", "31-60", "61-90", "90+"}
+    assert {row["amount"] < 0 for row in rows["commission_liability_aging"]} == {True, False}
+    checks = [name for name in COLUMNS["payout_reconciliation"] if name.startswith("is_")]
+    assert all(any(row[check] for row in rows["payout_reconciliation"]) for check in checks)
+    assert any(row["reconciliation_status"] == "matched" for row in rows["payout_reconciliation"])
+    assert any(row["clawed_back_amount"] for row in rows["commission_clawbacks_monthly"])
+
+
 def test_same_seed_tells_the_same_story() -> None:
     """A failure found with a seed can be told again."""
     assert random_programme(7) == random_programme(7)

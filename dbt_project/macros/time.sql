@@ -55,3 +55,22 @@
 {% macro bigquery__seconds_between(earlier, later) -%}
     cast(floor(timestamp_diff({{ later }}, {{ earlier }}, microsecond) / 1000000) as bigint)
 {%- endmacro %}
+
+{# SQL: whole days from one date to another. #}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch("days_between")(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__days_between(earlier, later) -%} ({{ later }} - {{ earlier }}) {%- endmacro %}
+
+{% macro snowflake__days_between(earlier, later) -%}
+    datediff(day, {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro redshift__days_between(earlier, later) -%}
+    datediff(day, {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro bigquery__days_between(earlier, later) -%}
+    date_diff({{ later }}, {{ earlier }}, day)
+{%- endmacro %}

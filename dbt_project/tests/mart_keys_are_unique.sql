@@ -1,13 +1,28 @@
 {{ config(tags=["gate"]) }}
 
 {% for mart, key in [
+    (
+        "commission_clawbacks_monthly",
+        ["source_id", "partner_id", "currency", "earned_month"],
+    ),
     ("commission_ledger", ["source_id", "ledger_entry_id"]),
+    ("commission_liabilities_monthly", ["source_id", "currency", "month"]),
+    (
+        "commission_liability_aging",
+        ["source_id", "partner_id", "currency", "bucket", "age_band"],
+    ),
     ("commission_statement_monthly", ["source_id", "partner_id", "currency", "month"]),
     ("commissions", ["source_id", "commission_id"]),
     ("conversions", ["source_id", "conversion_id"]),
     ("fraud_rejections", ["source_id", "event_id"]),
     ("partner_economics", ["source_id", "partner_id", "month"]),
     ("partners", ["source_id", "partner_id"]),
+    ("payout_failures_open", ["source_id", "payout_id"]),
+    (
+        "payout_performance_daily",
+        ["source_id", "payout_date", "method", "provider", "currency"],
+    ),
+    ("payout_reconciliation", ["source_id", "payout_id"]),
     ("payouts", ["source_id", "payout_id"]),
 ] %}
     select '{{ mart }}' as mart, broken.*

@@ -94,6 +94,78 @@ with
 
     ),
 
+    bucket_totals as (
+
+        select source_id, partner_id, currency, bucket, sum(amount) as amount
+        from ledger
+        group by 1, 2, 3, 4
+
+    ),
+
+    aged_totals as (
+
+        select source_id, partner_id, currency, bucket, sum(amount) as amount
+        from {{ ref("commission_liability_aging") }}
+        group by 1, 2, 3, 4
+
+    ),
+
+    unequal_ages as (
+
+        select
+            'ledger and ages differ' as broken_rule,
+            coalesce(bucket_totals.source_id, aged_totals.source_id) as source_id,
+            coalesce(bucket_totals.partner_id, aged_totals.partner_id) as broken_id,
+            coalesce(bucket_totals.currency, aged_totals.currency) as currency
+        from bucket_totals
+        full outer join
+            aged_totals
+            on bucket_totals.source_id = aged_totals.source_id
+            and bucket_totals.partner_id = aged_totals.partner_id
+            and bucket_totals.currency = aged_totals.currency
+            and bucket_totals.bucket = aged_totals.bucket
+        where coalesce(bucket_totals.amount, 0) != coalesce(aged_totals.amount, 0)
+
+    ),
+
+    statement_totals as (
+
+        select source_id, currency, month, sum(closing_balance) as balance
+        from {{ ref("commission_statement_monthly") }}
+        group by 1, 2, 3
+
+    ),
+
+    unequal_liabilities as (
+
+        select
+            'statement and liabilities differ' as broken_rule,
+            statement_totals.source_id,
+            cast(statement_totals.month as {{ dbt.type_string() }}) as broken_id,
+            statement_totals.currency
+        from statement_totals
+        left join
+            {{ ref("commission_liabilities_monthly") }} as liabilities
+            on statement_totals.source_id = liabilities.source_id
+            and statement_totals.currency = liabilities.currency
+            and statement_totals.month = liabilities.month
+        where
+            statement_totals.balance is distinct from liabilities.balance_amount
+            or liabilities.pending_amount
+            - liabilities.pending_negative_amount
+            + liabilities.payable_amount
+            - liabilities.receivable_amount
+            + liabilities.in_transit_amount
+            != liabilities.balance_amount
+            or liabilities.pending_rc
+            - liabilities.pending_negative_rc
+            + liabilities.payable_rc
+            - liabilities.receivable_rc
+            + liabilities.in_transit_rc
+            != liabilities.balance_rc
+
+    ),
+
     broken_rules as (
 
         select *
@@ -104,6 +176,12 @@ with
         union all
         select *
         from unequal_commissions
+        union all
+        select *
+        from unequal_ages
+        union all
+        select *
+        from unequal_liabilities
 
     )
 

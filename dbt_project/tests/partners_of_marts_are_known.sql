@@ -7,11 +7,15 @@ with
     mentioned_partners as (
 
         {% for mart in [
+            "commission_clawbacks_monthly",
             "commission_ledger",
+            "commission_liability_aging",
             "commissions",
             "conversions",
             "fraud_rejections",
             "partner_economics",
+            "payout_failures_open",
+            "payout_reconciliation",
             "payouts",
         ] %}
             select distinct '{{ mart }}' as mart, source_id, partner_id

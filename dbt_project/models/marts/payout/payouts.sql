@@ -96,6 +96,7 @@ with
             {{ latest("provider_fee_currency", "event_number", "is_completion") }}
             as provider_fee_currency,
             {{ latest("value_date", "event_number", "is_completion") }} as value_date,
+            min(occurred_at) as first_event_at,
             max(case when is_completion then event_number end) as last_completion_number,
             max(case when is_failure then event_number end) as last_failure_number,
             min(
@@ -165,6 +166,7 @@ with
             payout_states.value_date,
 
             -- timestamps
+            payout_states.first_event_at,
             payout_states.scheduled_at,
             payout_states.processing_at,
             payout_states.completed_at,
