@@ -7,13 +7,15 @@ import signal
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import pytest
 
 import pipelines.build
-from pipelines.build import Builder
+from pipelines.build import Builder, BuildReport
 from pipelines.errors import BuildError
+from pipelines.follow import Follower
 from tests.line import Line
 from tests.programmes import random_programme, wrap_golden
 from tests.test_load_crash import load_and_die
@@ -151,6 +153,32 @@ def test_inputs_are_built_once_and_in_full_where_they_date_money(line: Line) -> 
         seen.append((report.is_full, row["rate"]))
         assert not line.build().is_new
     assert seen == [(True, 0.5), (False, 0.5), (True, 0.25), (True, 0.25)]
+
+
+def test_a_follower_builds_when_a_look_has_loaded_something(line: Line) -> None:
+    """Rates that come between events do not wait for the next one."""
+    looks, stop = iter([False, True]), Event()
+    builds: list[BuildReport] = []
+    troubles: list[Exception] = []
+
+    def look() -> bool:
+        if next(looks, False):
+            line.load_inputs({"accounting_periods": [{"period_month": "2026-01", "closed_at": "2026-02-03"}]})
+            return True
+        return False
+
+    def built(report: BuildReport) -> None:
+        builds.append(report)
+        stop.set()
+
+    # Without the build it would follow for ever.
+    watchdog = Timer(120, stop.set)
+    watchdog.start()
+    Follower(line.loader, line.builder, lambda _loaded: None, built, troubles.append, look).run(stop)
+    watchdog.cancel()
+
+    assert troubles == []
+    assert [report.is_full for report in builds] == [True]
 
 
 def test_other_sql_means_a_full_build(line: Line, project: Path) -> None:

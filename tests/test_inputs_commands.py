@@ -63,15 +63,15 @@ def test_a_follower_looks_once_a_minute_and_tells_a_trouble_once(
     moment = [0.0]
     line = InputLine(tmp_path)
     watch = InputWatch(line.loader((shape("fx_rates"), tmp_path / "rates" / "*.csv")), lambda: moment[0])
-    watch.look()
+    assert not watch.look()
     moment[0] = LOOK_SECONDS
-    watch.look()
+    assert not watch.look()
     assert capsys.readouterr().err.count("There is no file") == 1
     write_text(tmp_path / "rates" / "a.csv", RATES + "2026-07-01,EUR,USD,1.1\n")
     moment[0] += LOOK_SECONDS - 1
-    watch.look()
+    assert not watch.look()
     assert capsys.readouterr().out == ""
     moment[0] += 1
-    watch.look()
+    assert watch.look()
     assert "input_files 1, input_rows 1" in capsys.readouterr().out
     assert len(line.table("fx_rates")) == 1
