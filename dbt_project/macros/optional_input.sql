@@ -1,6 +1,6 @@
 {#
-    SQL: what `raw` holds of an optional input, or no row of *columns* (name to SQL type) where it was never loaded. The
-    build says in `inputs` which there are.
+    SQL: what `raw` holds of an optional input, or no row of it where it was never loaded. The build says in `inputs` which
+    there are. *columns* is name to the null of its type, which is all there is of it then.
 #}
 {% macro optional_input(name, columns) -%}
     {#- Named in either case: dbt reads the project once, and `inputs` may change after that. -#}
@@ -9,8 +9,8 @@
     {%- else -%}
         (
             select
-                {%- for column, type in columns.items() %}
-                    cast(null as {{ type }}) as {{ column }}{{ "," if not loop.last }}
+                {%- for column, null_of_its_type in columns.items() %}
+                    {{ null_of_its_type }} as {{ column }}{{ "," if not loop.last }}
                 {%- endfor %}
             from (select 1 as one) as nothing
             where 1 = 0

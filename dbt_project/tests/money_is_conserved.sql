@@ -150,7 +150,7 @@ with
             and statement_totals.currency = liabilities.currency
             and statement_totals.month = liabilities.month
         where
-            statement_totals.balance is distinct from liabilities.balance_amount
+            {{ distinct_from("statement_totals.balance", "liabilities.balance_amount") }}
             or liabilities.pending_amount
             - liabilities.pending_negative_amount
             + liabilities.payable_amount

@@ -1,4 +1,9 @@
-{% set columns = {"period_month": "date", "closed_at": "timestamp"} %}
+{# The timestamps of `raw` are of BigQuery's type datetime. #}
+{% set moment = "datetime" if target.type == "bigquery" else "timestamp" %}
+{% set columns = {
+    "period_month": "cast(null as date)",
+    "closed_at": "cast(null as " ~ moment ~ ")",
+} %}
 
 with
 

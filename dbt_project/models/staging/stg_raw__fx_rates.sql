@@ -5,10 +5,10 @@
 
 {% set reporting_currency = "'" ~ var("reporting_currency") ~ "'" %}
 {% set columns = {
-    "rate_date": "date",
-    "base_currency": dbt.type_string(),
-    "quote_currency": dbt.type_string(),
-    "rate": "decimal(38, 18)",
+    "rate_date": "cast(null as date)",
+    "base_currency": "cast(null as " ~ dbt.type_string() ~ ")",
+    "quote_currency": "cast(null as " ~ dbt.type_string() ~ ")",
+    "rate": rate("null"),
 } %}
 
 with

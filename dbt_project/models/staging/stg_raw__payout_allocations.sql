@@ -1,11 +1,11 @@
 {% set columns = {
-    "source_id": dbt.type_string(),
-    "event_id": dbt.type_string(),
-    "position": "bigint",
-    "commission_id": dbt.type_string(),
-    "adjustment_id": dbt.type_string(),
-    "amount": "decimal(28, 8)",
-    "currency": dbt.type_string(),
+    "source_id": "cast(null as " ~ dbt.type_string() ~ ")",
+    "event_id": "cast(null as " ~ dbt.type_string() ~ ")",
+    "position": "cast(null as bigint)",
+    "commission_id": "cast(null as " ~ dbt.type_string() ~ ")",
+    "adjustment_id": "cast(null as " ~ dbt.type_string() ~ ")",
+    "amount": money("null"),
+    "currency": "cast(null as " ~ dbt.type_string() ~ ")",
 } %}
 
 with

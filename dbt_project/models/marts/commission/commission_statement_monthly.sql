@@ -184,11 +184,25 @@ with recursive
     chained_balances as (
 
         select
-            *,
-            lag(closing_rc, 1, zero_rc) over (
-                partition by source_id, partner_id, currency order by month
-            ) as opening_rc
+            closed_balances.*,
+            case
+                when closed_balances.month = first_months.first_month
+                then closed_balances.zero_rc
+                else
+                    lag(closed_balances.closing_rc) over (
+                        partition by
+                            closed_balances.source_id,
+                            closed_balances.partner_id,
+                            closed_balances.currency
+                        order by closed_balances.month
+                    )
+            end as opening_rc
         from closed_balances
+        inner join
+            first_months
+            on closed_balances.source_id = first_months.source_id
+            and closed_balances.partner_id = first_months.partner_id
+            and closed_balances.currency = first_months.currency
 
     ),
 

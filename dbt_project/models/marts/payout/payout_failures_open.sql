@@ -6,12 +6,12 @@
 
 with recursive
 
-    payouts as (select * from {{ ref("payouts") }}),
+    all_payouts as (select * from {{ ref("payouts") }}),
 
     retries {{ recursive_columns(columns) }} as (
 
         select source_id, retry_of_payout_id as payout_id, payout_id as retry_id, 1 as depth
-        from payouts
+        from all_payouts as payouts
         where retry_of_payout_id is not null
         union all
         select
@@ -21,7 +21,7 @@ with recursive
             retries.depth + 1 as depth
         from retries
         inner join
-            payouts
+            all_payouts as payouts
             on retries.source_id = payouts.source_id
             and retries.payout_id = payouts.payout_id
         where payouts.retry_of_payout_id is not null and retries.depth < {{ most_retries }}
@@ -40,7 +40,7 @@ with recursive
             max(case when payouts.status = 'completed' then payouts.completed_at end) as retried_at
         from retries
         inner join
-            payouts
+            all_payouts as payouts
             on retries.source_id = payouts.source_id
             and retries.retry_id = payouts.payout_id
         where retries.retry_id != retries.payout_id
@@ -96,7 +96,7 @@ with recursive
 
             -- timestamps
             payouts.failed_at
-        from payouts
+        from all_payouts as payouts
         cross join newest_day
         left join
             retries_by_payout
