@@ -22,6 +22,7 @@ from tests.oracle_entities import (
     payout_rows,
 )
 from tests.oracle_events import Posted, Row, distinct_live_events, partners_under_test
+from tests.oracle_exceptions import EXCEPTION_COLUMNS, exception_rows
 from tests.oracle_ledger import ledger_entries
 from tests.oracle_liabilities import (
     AGING_COLUMNS,
@@ -57,6 +58,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "payout_reconciliation": RECONCILIATION_COLUMNS,
     "fraud_rejections": FRAUD_REJECTION_COLUMNS,
     "partners": PARTNER_COLUMNS,
+    "data_exceptions": EXCEPTION_COLUMNS,
 }
 PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "commission_ledger": ("source_id", "ledger_entry_id"),
@@ -72,6 +74,7 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "payout_reconciliation": ("source_id", "payout_id"),
     "fraud_rejections": ("source_id", "event_id"),
     "partners": ("source_id", "partner_id"),
+    "data_exceptions": ("source_id", "exception_id"),
 }
 
 
@@ -93,6 +96,7 @@ def expected_marts(
             `received_at`.
         quotes: Exchange rates; the reporting currency is EUR.
     """
+    posts = list(posts)
     events = distinct_live_events(posts)
     under_test = partners_under_test(events)
     entries = [entry for entry in ledger_entries(events) if (entry.source_id, entry.partner_id) not in under_test]
@@ -124,6 +128,11 @@ def expected_marts(
         for name, rows in marts.items()
     }
     mark_duplicates(marts["conversions"])
+    exceptions = exception_rows(posts, events, entries, marts, "EUR")
+    marts["data_exceptions"] = sorted(
+        (row for row in exceptions if (row["source_id"], row["partner_id"]) not in under_test),
+        key=_by(PRIMARY_KEYS["data_exceptions"]),
+    )
     return marts
 
 

@@ -14,6 +14,7 @@
     ("commission_statement_monthly", ["source_id", "partner_id", "currency", "month"]),
     ("commissions", ["source_id", "commission_id"]),
     ("conversions", ["source_id", "conversion_id"]),
+    ("data_exceptions", ["source_id", "exception_id"]),
     ("fraud_rejections", ["source_id", "event_id"]),
     ("partner_economics", ["source_id", "partner_id", "month"]),
     ("partners", ["source_id", "partner_id"]),

@@ -1,0 +1,472 @@
+"""The oracle's exceptions: what is illegal, missing, conflicting or unknown, found event after event."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tests.oracle_entities import commission_groups
+from tests.oracle_events import Event, Money, Posted, Row, body, grouped, newest, of_kind
+from tests.oracle_ledger import CONVERSION_VALUE_TYPES, PENDING, Entry
+
+EXCEPTION_COLUMNS = (
+    "source_id",
+    "exception_id",
+    "rule",
+    "entity_type",
+    "entity_id",
+    "partner_id",
+    "source_event_id",
+    "currency",
+    "amount_at_risk",
+    "is_open",
+    "occurred_at",
+)
+
+_RECEIVED_AT = datetime(2026, 11, 1, 12)
+"""When the tests receive what does not say."""
+
+_REASONS = {
+    "fraud": "duplicate_ip duplicate_device duplicate_account self_referral bot_traffic proxy_vpn click_injection "
+    "click_flooding stolen_payment email_suspicious incentivised_traffic bonus_abuse geo_mismatch",
+    "quality": "below_min_deposit below_min_wager below_min_lots outside_window no_activity not_new_customer kyc_failed "
+    "invalid_lead_data",
+    "commercial": "duplicate_conversion cap_exceeded out_of_geo offer_inactive credited_other_partner order_cancelled "
+    "item_returned chargeback refund payment_failed",
+    "compliance": "brand_bidding terms_violation restricted_jurisdiction self_excluded_player underage "
+    "partner_not_active",
+    "technical": "tracking_error invalid_token wrong_protocol no_click test_conversion attribution_dispute",
+    "other": "other",
+}
+_MODELS = (
+    "cpa cpl cpc cpi revshare hybrid fixed lot_rebate spread_share net_deposit_share challenge_fee_share funded_bonus "
+    "override bonus referral other"
+)
+_PARTNER_TYPES = "affiliate ib sub_ib sub_affiliate influencer media_buyer agency reseller referral"
+_KNOWN = {
+    "click": {"click.validity": "valid duplicate invalid", "geo.source": "ip declared kyc"},
+    "conversion": {
+        "conversion.type": "registration kyc_passed first_deposit deposit first_trade trade lead install trial_start "
+        "subscription_start subscription_renewal order challenge_purchase challenge_reset challenge_passed "
+        "account_funded custom",
+        "conversion.status": "pending qualified rejected",
+        "qualifying_event.kind": "registration deposit wager trade challenge_purchase challenge_pass account_funded "
+        "subscription_payment order lead",
+        "commission_preview.model": _MODELS,
+        "rejection.reason_code": " ".join(_REASONS.values()),
+        "rejection.category": " ".join(_REASONS),
+        "rejection.decided_by": "rule manual advertiser fraud_engine provider",
+        "geo.source": "ip declared kyc",
+    },
+    "commission": {
+        "commission.model": _MODELS,
+        "adjustment.type": "clawback chargeback refund correction retro_tier negative_carryover_reset "
+        "high_roller_quarantine bonus dormancy_forfeit termination_forfeit partner_transfer fx_difference write_off "
+        "reversal other",
+    },
+    "payout": {
+        "failure.category": "invalid_details insufficient_funds provider_error compliance_block limit_exceeded "
+        "returned_by_bank expired_unclaimed cancelled other"
+    },
+    "partner": {
+        "change.reason_code": "fraud fraud_review terms_violation brand_abuse fake_traffic spam compliance inactivity "
+        "kyc_failed own_request merged program_closed other",
+        "change.actor.type": "system user partner rule provider",
+    },
+}
+_PARTNER_STEPS = {
+    "registered": "approved suspended terminated",
+    "approved": "suspended terminated",
+    "suspended": "approved terminated",
+    "terminated": "registered",
+}
+_PAYOUT_STEPS = {
+    "scheduled": "processing completed failed",
+    "processing": "completed failed",
+    "completed": "failed",
+    "failed": "scheduled processing completed",
+}
+
+
+@dataclass
+class Findings:
+    """Exceptions as they are found; the rows gather in `rows`."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def about(
+        self,
+        rule: str,
+        event: Event,
+        *,
+        money: Money | str | None = "booked",
+        is_open: bool = True,
+        entity: tuple[str, str] | None = None,
+        more: str = "",
+    ) -> None:
+        """One exception that *event* gives rise to; at risk is what it would book, unless *money* is given."""
+        at_risk = _booked(event) if isinstance(money, str) else money
+        kind, entity_id = entity or _entity(event)
+        self.add(
+            event.source_id,
+            rule,
+            f"{event.event_id}{more}",
+            (kind, entity_id),
+            at_risk,
+            is_open=is_open,
+            event=event,
+            partner_id=event.partner_id,
+        )
+
+    def add(
+        self,
+        source_id: str,
+        rule: str,
+        key: str,
+        entity: tuple[str, str],
+        money: Money | None = None,
+        *,
+        is_open: bool = True,
+        event: Event | None = None,
+        partner_id: str | None = None,
+    ) -> None:
+        """One exception of whatever kind."""
+        values = (
+            source_id,
+            f"{rule}:{key}",
+            rule,
+            *entity,
+            partner_id,
+            None if event is None else event.event_id,
+            None if money is None else money.currency,
+            None if money is None else money.amount,
+            is_open,
+            None if event is None else event.occurred_at,
+        )
+        self.rows.append(dict(zip(EXCEPTION_COLUMNS, values, strict=True)))
+
+
+def exception_rows(
+    posts: Iterable[Posted], events: list[Event], entries: list[Entry], marts: dict[str, list[Row]], currency: str
+) -> list[Row]:
+    """
+    `data_exceptions`, without its words and severities.
+
+    Args:
+        posts: As posted, in order of arrival.
+        events: Distinct, live, in order key.
+        entries: Of the ledger.
+        marts: `conversions` with duplicates marked, `commission_ledger`.
+        currency: The reporting currency; no rate of any other is known.
+    """
+    found = Findings()
+    synthetic = {"sha256:" + hashlib.sha256(body(post)).hexdigest() for post in posts if not post.get("id")}
+    _single_events(found, events, synthetic)
+    _unknown_values(found, events)
+    for noun in ("conversion", "commission", "payout", "partner"):
+        for group in _groups(events, noun).values():
+            _versions(found, noun, group)
+    _conversions(found, events, entries, marts["conversions"])
+    for group in commission_groups(events).values():
+        _commission(found, group, [entry for entry in entries if _is_of(entry, group[0])])
+    for adjustment in of_kind(events, "commission.adjusted"):
+        _arithmetic(found, adjustment)
+    for group in _groups(events, "payout").values():
+        _payout(found, group)
+    for group in _groups(events, "partner").values():
+        _partner_steps(found, group)
+    _partners(found, events)
+    _conflicts(found, posts, events)
+    _rates(found, marts["commission_ledger"], currency)
+    return found.rows
+
+
+def _noun(event: Event) -> str:
+    return event.type.split(".")[0]
+
+
+def _entity(event: Event) -> tuple[str, str]:
+    if event.type == "commission.tier_changed":
+        return "tier_change", event.at("tier_change.id")
+    if event.type == "commission.adjusted" and event.at("commission.id") is None:
+        return "adjustment", event.at("adjustment.id")
+    return _noun(event), event.at(f"{_noun(event)}.id")
+
+
+def _booked(event: Event) -> Money | None:
+    paths = {
+        "commission.calculated": ("commission.amount",),
+        "commission.adjusted": ("adjustment.amount_delta",),
+        "commission.approved": ("approval.approved_amount",),
+    }.get(event.type, ("payout.debit", "payout.amount") if event.type.startswith("payout.") else ())
+    for path in paths:
+        if (money := event.money(path)) is not None:
+            return money
+    return None
+
+
+def _groups(events: list[Event], noun: str) -> dict[tuple[str, str], list[Event]]:
+    if noun == "commission":
+        return commission_groups(events)
+    own = [event for event in events if _noun(event) == noun]
+    return grouped(own, lambda event: (event.source_id, event.at(f"{noun}.id")))
+
+
+# ---------- single events
+
+
+def _single_events(found: Findings, events: list[Event], synthetic: set[str]) -> None:
+    for event in events:
+        if event.occurred_at - (event.received_at or _RECEIVED_AT) > timedelta(minutes=5):
+            found.about("event_from_the_future", event)
+        if event.event_id in synthetic:
+            found.about("missing_event_id", event, is_open=False)
+        reason, category = event.at("rejection.reason_code"), event.at("rejection.category")
+        if _noun(event) == "conversion" and reason is not None and category is not None:
+            homes = {name for name, reasons in _REASONS.items() if reason in reasons.split()}
+            if homes and category not in homes:
+                found.about("rejection_category_mismatch", event)
+
+
+def _unknown_values(found: Findings, events: list[Event]) -> None:
+    seen: set[tuple[Any, ...]] = set()
+    for event in events:
+        for path, known in _KNOWN.get(_noun(event), {}).items():
+            if path == "conversion.status" and event.type != "conversion.updated":
+                continue
+            value = event.at(path)
+            kind, entity_id = _entity(event)
+            own = event.event_id if kind in ("click", "adjustment", "tier_change") else entity_id
+            key = event.source_id, kind, own, path, value
+            if value is not None and value not in known.split() and key not in seen:
+                seen.add(key)
+                found.about("unknown_enum_value", event, more=f":{path}")
+
+
+def _versions(found: Findings, noun: str, group: list[Event]) -> None:
+    versioned = [(event.at(f"{noun}.version"), event) for event in group if event.at(f"{noun}.version") is not None]
+    highest: int | None = None
+    for version, event in versioned:
+        if highest is not None and version < highest:
+            is_open = versioned[-1][0] < max(each for each, _ in versioned)
+            found.about("version_disorder", event, is_open=is_open)
+        highest = version if highest is None else max(highest, version)
+    first: dict[int, Event] = {}
+    for version, event in versioned:
+        first.setdefault(version, event)
+    ordered = sorted(first)
+    for before, version in itertools.pairwise(ordered):
+        if version - before > 1:
+            found.about("version_gap", first[version], money=None)
+
+
+# ---------- conversions
+
+
+def _conversions(found: Findings, events: list[Event], entries: list[Entry], rows: list[Row]) -> None:
+    duplicates = {(row["source_id"], row["conversion_id"]): row for row in rows if row["duplicate_of_conversion_id"]}
+    currencies = _currencies_of_conversions(events, entries)
+    for key, group in _groups(events, "conversion").items():
+        has_status = False
+        for event in group:
+            if event.type == "conversion.created" and has_status:
+                found.about("illegal_conversion_transition", event, is_open=event is group[-1])
+            is_update = event.type == "conversion.updated"
+            states = event.at("conversion.status") in ("pending", "qualified", "rejected") if is_update else True
+            has_status = has_status or states
+        if not of_kind(group, "conversion.created"):
+            found.about("created_missing", group[0])
+        if key in duplicates:
+            net = duplicates[key]["net_commission_amount"]
+            money = None if net is None else Money(net, duplicates[key]["commission_currency"])
+            found.about("duplicate_business_key", group[0], money=money)
+        if len(currencies.get(key, ())) > 1:
+            found.about("conversion_in_several_currencies", group[0], money=None)
+
+
+def _currencies_of_conversions(events: list[Event], entries: list[Entry]) -> dict[tuple[str, str], set[str]]:
+    currencies: dict[tuple[str, str], set[str]] = {}
+    for (source_id, _), group in commission_groups(events).items():
+        conversion_id = newest(group, "commission.conversion_id")
+        if conversion_id is None:
+            continue
+        for entry in entries:
+            if _is_of(entry, group[0]) and entry.entry_type in CONVERSION_VALUE_TYPES:
+                currencies.setdefault((source_id, conversion_id), set()).add(entry.currency)
+    return currencies
+
+
+# ---------- commissions
+
+
+def _is_of(entry: Entry, event: Event) -> bool:
+    return (entry.source_id, entry.commission_id) == (event.source_id, event.at("commission.id"))
+
+
+def _commission(found: Findings, group: list[Event], entries: list[Entry]) -> None:
+    calculations = of_kind(group, "commission.calculated")
+    approvals = of_kind(group, "commission.approved")
+    booked = {entry.event.event_id for entry in entries if entry.entry_type in ("earned", "restated")}
+    for event in calculations:
+        if event.event_id not in booked:
+            found.about("duplicate_commission_calculated", event)
+    if not calculations:
+        for event in of_kind(group, "commission.adjusted"):
+            found.about("orphan_adjustment", event)
+    _chain(found, group)
+    for entry in entries:
+        if entry.entry_type == "approval_variance":
+            found.about("approval_variance", entry.event, money=Money(entry.amount, entry.currency))
+    if len({entry.currency for entry in entries if entry.entry_type in CONVERSION_VALUE_TYPES}) > 1:
+        found.about("commission_in_several_currencies", group[0], money=None)
+    if approvals:
+        _approvals(found, approvals, calculations, entries)
+
+
+def _approvals(found: Findings, approvals: list[Event], calculations: list[Event], entries: list[Entry]) -> None:
+    first = approvals[0]
+    approved = first.money("approval.approved_amount")
+    if not calculations:
+        found.about("approval_without_calculation", first)
+    elif calculations[0].occurred_at > first.occurred_at:
+        found.about("approval_before_calculation", first, is_open=False)
+    waiting = {
+        entry.currency
+        for entry in entries
+        if entry.bucket == PENDING and entry.entry_type not in ("approved", "approval_variance")
+    }
+    if approved is not None and waiting and approved.currency not in waiting:
+        found.about("approval_currency_mismatch", first)
+    for again in approvals[1:]:
+        found.about("commission_approved_again", again, is_open=again.money("approval.approved_amount") != approved)
+
+
+def _chain(found: Findings, group: list[Event]) -> None:
+    left_at: Money | None = None
+    for event in of_kind(group, "commission.calculated", "commission.adjusted"):
+        if event.type == "commission.calculated":
+            left_at = event.money("commission.amount")
+            continue
+        before = event.money("adjustment.amount_before")
+        if before and left_at and before.currency == left_at.currency and before.amount != left_at.amount:
+            found.about("adjustment_chain_gap", event, money=Money(before.amount - left_at.amount, before.currency))
+        left_at = event.money("adjustment.amount_after")
+
+
+def _arithmetic(found: Findings, event: Event) -> None:
+    before, delta, after = (event.money(f"adjustment.amount_{name}") for name in ("before", "delta", "after"))
+    if before and delta and after and before.currency == delta.currency == after.currency:
+        missing = after.amount - before.amount - delta.amount
+        if missing:
+            found.about("adjustment_does_not_add_up", event, money=Money(missing, delta.currency))
+
+
+# ---------- payouts
+
+
+def _payout(found: Findings, group: list[Event]) -> None:
+    state: str | None = None
+    for event in group:
+        step = event.type.removeprefix("payout.")
+        is_legal = state is None or step in _PAYOUT_STEPS[state].split()
+        if not is_legal:
+            found.about("illegal_payout_transition", event, is_open=event is group[-1])
+        if not (state == "completed" and step in ("scheduled", "processing")):
+            state = step
+    if not of_kind(group, "payout.scheduled"):
+        found.about("payout_without_scheduled", group[0])
+    last = group[-1]
+    paid, debit, settled = (last.money(f"{path}") for path in ("payout.amount", "payout.debit", "completion.settled"))
+    assert paid is not None
+    taken = (debit or paid).currency
+    exchange = [str(last.at(f"payout.fx.{end}") or "").upper() for end in ("from", "to")]
+    is_unexplained = taken != paid.currency and exchange != [taken, paid.currency]
+    if is_unexplained or (settled is not None and settled.currency != paid.currency):
+        found.about("payout_currency_mismatch", last)
+
+
+# ---------- partners
+
+
+def _partner_steps(found: Findings, group: list[Event]) -> None:
+    steps = [event.type.removeprefix("partner.") for event in group]
+    if steps[0] != "registered":
+        found.about("registration_missing", group[0])
+    for before, step, event in zip(steps, steps[1:], group[1:], strict=False):
+        if step not in _PARTNER_STEPS[before].split():
+            found.about("illegal_partner_transition", event, is_open=event is group[-1])
+
+
+def _partners(found: Findings, events: list[Event]) -> None:
+    mentions = grouped(events, lambda event: (event.source_id, event.partner_id))
+    own = _groups(events, "partner")
+    sayers = {key: (own.get(key) or group)[-1] for key, group in mentions.items()}
+    tests = {key for key, group in own.items() if newest(group, "partner.is_test") is True}
+    parents = {key: (key[0], event.at("partner.parent_id")) for key, event in sayers.items() if key not in tests}
+    # Who is above, by anybody's word, old or new: the newest own event and the newest mention elsewhere.
+    above = {
+        (event.source_id, parent)
+        for key, group in mentions.items()
+        for event in ([own[key][-1]] if key in own else []) + _elsewhere(group)[-1:]
+        if (parent := event.at("partner.parent_id")) is not None
+    }
+    for source_id, partner_id in {*mentions, *above} - tests:
+        key = source_id, partner_id
+        others = _elsewhere(mentions.get(key, []))
+        last = others[-1] if others else None
+
+        def raise_it(rule: str, key: tuple[str, str] = key, last: Event | None = last) -> None:
+            found.add(key[0], rule, key[1], ("partner", key[1]), event=last, partner_id=key[1])
+
+        if key not in own:
+            raise_it("inferred_partner")
+        kind = sayers[key].at("partner.type") if key in sayers else None
+        if kind is not None and kind not in _PARTNER_TYPES.split():
+            raise_it("unknown_partner_type")
+        if _is_in_a_circle(key, parents):
+            raise_it("parents_in_a_circle")
+
+
+def _elsewhere(group: list[Event]) -> list[Event]:
+    return [event for event in group if _noun(event) != "partner"]
+
+
+def _is_in_a_circle(key: tuple[str, str], parents: dict[tuple[str, str], tuple[str, Any]]) -> bool:
+    passed = [key]
+    while (above := parents.get(passed[-1])) is not None and above[1] is not None:
+        if above in passed:
+            return True
+        passed.append(above)
+    return False
+
+
+# ---------- what arrived, and what is missing beside the events
+
+
+def _conflicts(found: Findings, posts: Iterable[Posted], events: list[Event]) -> None:
+    live = {(event.source_id, event.event_id): event for event in events}
+    bodies: dict[tuple[str, str], list[str]] = {}
+    for post in posts:
+        if post.get("id"):
+            digest = hashlib.sha256(body(post)).hexdigest()
+            known = bodies.setdefault((post["source"], post["id"]), [])
+            if digest not in known:
+                known.append(digest)
+    for key, digests in bodies.items():
+        for digest in digests[1:]:
+            if key in live:
+                found.about("event_id_conflict", live[key], entity=("event", key[1]), more=f":{digest}")
+
+
+def _rates(found: Findings, ledger: list[Row], currency: str) -> None:
+    sums: dict[tuple[str, str, date], Decimal] = {}
+    for row in ledger:
+        if row["currency"] != currency and row["entry_type"] not in ("approved", "reserved", "released"):
+            key = row["source_id"], row["currency"], row["effective_date"]
+            sums[key] = sums.get(key, Decimal(0)) + abs(row["amount"])
+    for (source_id, foreign, day), amount in sums.items():
+        name = f"{foreign} {day.isoformat()}"
+        found.add(source_id, "missing_fx_rate", name, ("currency", name), Money(amount, foreign))
