@@ -32,8 +32,8 @@ _RECEIVED_AT = datetime(2026, 11, 1, 12)
 _REASONS = {
     "fraud": "duplicate_ip duplicate_device duplicate_account self_referral bot_traffic proxy_vpn click_injection "
     "click_flooding stolen_payment email_suspicious incentivised_traffic bonus_abuse geo_mismatch",
-    "quality": "below_min_deposit below_min_wager below_min_lots outside_window no_activity not_new_customer kyc_failed "
-    "invalid_lead_data",
+    "quality": "below_min_deposit below_min_wager below_min_lots outside_window no_activity not_new_customer "
+    "kyc_failed invalid_lead_data",
     "commercial": "duplicate_conversion cap_exceeded out_of_geo offer_inactive credited_other_partner order_cancelled "
     "item_returned chargeback refund payment_failed",
     "compliance": "brand_bidding terms_violation restricted_jurisdiction self_excluded_player underage "

@@ -207,7 +207,9 @@ def assert_arrival_changes_nothing(arrival: Arrival) -> None:
         ordered.load()
         ordered.load_inputs(arrival.inputs.rows())
         ordered.derive()
-        assert ordered.warehouse_marts() == incremental
+        # How often and when an event came is what this mart is about.
+        del incremental["pipeline_freshness"]
+        assert {name: rows for name, rows in ordered.warehouse_marts().items() if name in incremental} == incremental
         assert_as_the_oracle_says(ordered, arrival.posts, arrival.timezone, arrival.inputs)
 
 

@@ -74,3 +74,8 @@
 {% macro bigquery__days_between(earlier, later) -%}
     date_diff({{ later }}, {{ earlier }}, day)
 {%- endmacro %}
+
+{# SQL: the full hour before a timestamp. #}
+{% macro hour_of(timestamp) -%}
+    cast({{ dbt.date_trunc("hour", timestamp) }} as timestamp)
+{%- endmacro %}

@@ -25,6 +25,7 @@
     ),
     ("payout_reconciliation", ["source_id", "payout_id"]),
     ("payouts", ["source_id", "payout_id"]),
+    ("pipeline_freshness", ["source_id", "event_type", "received_hour"]),
 ] %}
     select '{{ mart }}' as mart, broken.*
     from ({{ broken_keys(ref(mart), key) }}) as broken {{ "union all" if not loop.last }}
