@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -159,8 +159,8 @@ def exception_rows(
         posts: As posted, in order of arrival.
         events: Distinct, live, in order key.
         entries: Of the ledger.
-        marts: `conversions` with duplicates marked, `commission_ledger`.
-        currency: The reporting currency; no rate of any other is known.
+        marts: `conversions` with duplicates marked, `commission_ledger`, `commission_statement_monthly`.
+        currency: The reporting currency.
     """
     found = Findings()
     synthetic = {"sha256:" + hashlib.sha256(body(post)).hexdigest() for post in posts if not post.get("id")}
@@ -180,7 +180,7 @@ def exception_rows(
         _partner_steps(found, group)
     _partners(found, events)
     _conflicts(found, posts, events)
-    _rates(found, marts["commission_ledger"], currency)
+    _rates(found, marts, currency)
     return found.rows
 
 
@@ -461,12 +461,27 @@ def _conflicts(found: Findings, posts: Iterable[Posted], events: list[Event]) ->
                 found.about("event_id_conflict", live[key], entity=("event", key[1]), more=f":{digest}")
 
 
-def _rates(found: Findings, ledger: list[Row], currency: str) -> None:
-    sums: dict[tuple[str, str, date], Decimal] = {}
-    for row in ledger:
-        if row["currency"] != currency and row["entry_type"] not in ("approved", "reserved", "released"):
-            key = row["source_id"], row["currency"], row["effective_date"]
-            sums[key] = sums.get(key, Decimal(0)) + abs(row["amount"])
-    for (source_id, foreign, day), amount in sums.items():
-        name = f"{foreign} {day.isoformat()}"
+def _rates(found: Findings, marts: dict[str, list[Row]], currency: str) -> None:
+    amounts = [
+        (row["source_id"], row["currency"], "", row["effective_date"], row["amount"])
+        for row in marts["commission_ledger"]
+        if row.get("amount_rc") is None and row["entry_type"] not in ("approved", "reserved", "released")
+    ]
+    amounts += [
+        (
+            row["source_id"],
+            row["currency"],
+            "commission_statement_monthly ",
+            (row["month"] + timedelta(days=32)).replace(day=1) - timedelta(days=1),
+            row["closing_balance"],
+        )
+        for row in marts["commission_statement_monthly"]
+        if row.get("closing_rc") is None and row["closing_balance"] != 0
+    ]
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for source_id, foreign, place, day, amount in amounts:
+        if foreign != currency:
+            key = source_id, foreign, f"{place}{foreign} {day.isoformat()}"
+            sums[key] = sums.get(key, Decimal(0)) + abs(amount)
+    for (source_id, foreign, name), amount in sums.items():
         found.add(source_id, "missing_fx_rate", name, ("currency", name), Money(amount, foreign))

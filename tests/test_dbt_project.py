@@ -18,6 +18,7 @@ from dbt.cli.main import dbtRunner
 from pipelines.build import PROJECT
 from pipelines.errors import BuildError
 from tests.line import Line
+from tests.programme_activity import plan_stories
 from tests.programmes import random_programme
 
 MOST_GATE_TESTS = 12
@@ -75,6 +76,14 @@ CORRUPTIONS = {
         "update raw.loads set duplicate = duplicate + 1 where batch_id = (select min(batch_id) from raw.loads)",
         "update raw.partner_events set received_at = received_at - interval 40 day",
     ],
+    "economics_add_up": [
+        "update marts.partner_economics set margin_rc = 1",
+        "update marts.partner_economics set commission_rc = commission_rc + 1",
+        "update marts.partner_economics set override_rc = override_rc + 1",
+        "update marts.partner_economics set player_revenue_rc = 0",
+        "update marts.customer_cohorts_monthly set margin_rc = 1",
+        "update marts.revshare_monthly set variance_rc = 1",
+    ],
     "money_is_exact": [
         "alter table marts.payouts alter amount type double",
         "alter table marts.commission_statement_monthly alter earned_rc type decimal(28, 4)",
@@ -107,7 +116,7 @@ def failures(results: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def inspected(tmp_path_factory: pytest.TempPathFactory) -> Inspected:
     line = Line(tmp_path_factory.mktemp("inspected"), "Europe/Malta")
-    posts = random_programme(1)
+    posts = [*random_programme(1), *plan_stories()]
     line.stage_posts(posts[::2])
     line.load()
     line.build()

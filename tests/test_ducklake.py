@@ -25,6 +25,7 @@ from pipelines.raw_tables import RAW_TABLES
 from tests.ducklake_line import LakeLine
 from tests.line import Line
 from tests.postgres_server import PROGRAMS, PostgresServer
+from tests.programme_activity import plan_stories
 from tests.programmes import mutate_delivery, random_programme
 from tests.test_load import assert_accounted_for, distinct_ids, ids
 
@@ -173,7 +174,7 @@ def load_while_the_server_restarts(line: LakeLine) -> None:
 def test_every_mart_is_the_same_as_in_a_file(line: LakeLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full and incremental, whenever the lake is tidied; readers have the copy, or attach the lake."""
     monkeypatch.setattr(ducklake_warehouse, "_SNAPSHOTS_AT_A_TIME", 100)
-    for posts in mutate_delivery(random_programme(3), random.Random(3), batches=3):
+    for posts in mutate_delivery([*random_programme(3), *plan_stories()], random.Random(3), batches=3):
         load_both(line, posts)
         for each in (line, line.twin):
             each.build()

@@ -79,3 +79,8 @@
 {% macro hour_of(timestamp) -%}
     cast({{ dbt.date_trunc("hour", timestamp) }} as timestamp)
 {%- endmacro %}
+
+{# SQL: the last day of the month that begins on *month*. #}
+{% macro last_day_of(month) -%}
+    cast({{ dbt.dateadd("day", -1, dbt.dateadd("month", 1, month)) }} as date)
+{%- endmacro %}

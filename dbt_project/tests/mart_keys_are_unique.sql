@@ -14,6 +14,10 @@
     ("commission_statement_monthly", ["source_id", "partner_id", "currency", "month"]),
     ("commissions", ["source_id", "commission_id"]),
     ("conversions", ["source_id", "conversion_id"]),
+    (
+        "customer_cohorts_monthly",
+        ["source_id", "partner_id", "acquisition_month", "age_months"],
+    ),
     ("data_exceptions", ["source_id", "exception_id"]),
     ("fraud_rejections", ["source_id", "event_id"]),
     ("partner_economics", ["source_id", "partner_id", "month"]),
@@ -26,6 +30,13 @@
     ("payout_reconciliation", ["source_id", "payout_id"]),
     ("payouts", ["source_id", "payout_id"]),
     ("pipeline_freshness", ["source_id", "event_type", "received_hour"]),
+    ("program_concentration_monthly", ["source_id", "metric", "month"]),
+    ("revshare_monthly", ["source_id", "partner_id", "plan_id", "period_month"]),
+    (
+        "sub_affiliate_overrides_monthly",
+        ["source_id", "parent_partner_id", "child_partner_id", "level", "month"],
+    ),
+    ("tier_impact", ["source_id", "tier_change_id"]),
 ] %}
     select '{{ mart }}' as mart, broken.*
     from ({{ broken_keys(ref(mart), key) }}) as broken {{ "union all" if not loop.last }}

@@ -12,11 +12,14 @@ with
             "commission_liability_aging",
             "commissions",
             "conversions",
+            "customer_cohorts_monthly",
             "fraud_rejections",
             "partner_economics",
             "payout_failures_open",
             "payout_reconciliation",
             "payouts",
+            "revshare_monthly",
+            "tier_impact",
         ] %}
             select distinct '{{ mart }}' as mart, source_id, partner_id
             from {{ ref(mart) }} {{ "union all" if not loop.last }}

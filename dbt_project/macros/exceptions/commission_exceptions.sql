@@ -25,9 +25,7 @@
             exception_columns(
                 "commission_approved_again",
                 "events",
-                is_open=distinct_from("events.event_amount", "events.first_amount_of_type")
-                ~ " or "
-                ~ distinct_from("events.event_currency", "events.first_currency_of_type"),
+                is_open="not coalesce(events.event_amount = events.first_amount_of_type and events.event_currency = events.first_currency_of_type, events.event_amount is null and events.first_amount_of_type is null)",
             )
         }}
     from commission_events as events

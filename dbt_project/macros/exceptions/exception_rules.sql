@@ -34,6 +34,7 @@
                 "quarantined_event": "error",
                 "registration_missing": "warning",
                 "rejection_category_mismatch": "warning",
+                "unattributed_spend": "warning",
                 "unknown_enum_value": "warning",
                 "unknown_partner_type": "warning",
                 "version_disorder": "warning",

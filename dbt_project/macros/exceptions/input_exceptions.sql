@@ -26,3 +26,16 @@
         }}
     from amounts_without_a_rate as amounts
 {% endmacro %}
+
+{# Spend of a campaign without a partner, or on a partner that nobody knows: it is in nobody's economics. #}
+{% macro exception__unattributed_spend() %}
+    select
+        {{
+            exception_columns(
+                "unattributed_spend",
+                "spend",
+                key="spend.entity_type || ':' || spend.entity_id || ':' || spend.event_currency",
+            )
+        }}
+    from spend_on_nobody as spend
+{% endmacro %}

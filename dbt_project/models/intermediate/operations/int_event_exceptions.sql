@@ -57,7 +57,7 @@ with
             'conversion:' || events.conversion_id as exception_subject_id,
             'conversion' as entity_type,
             events.conversion_id as entity_id,
-            cast(null as decimal(28, 8)) as event_amount,
+            {{ money("null") }} as event_amount,
             cast(null as {{ dbt.type_string() }}) as event_currency
         from {{ ref("stg_raw__conversion_events") }} as events
         where {{ only_touched("events", touched_conversions, ["source_id", "conversion_id"]) }}
@@ -280,7 +280,7 @@ with
             'partner:' || partner_id as exception_subject_id,
             'partner' as entity_type,
             partner_id as entity_id,
-            cast(null as decimal(28, 8)) as event_amount,
+            {{ money("null") }} as event_amount,
             cast(null as {{ dbt.type_string() }}) as event_currency
         from {{ ref("stg_raw__partner_events") }}
 
@@ -307,7 +307,7 @@ with
             'event:' || events.event_id as exception_subject_id,
             'click' as entity_type,
             events.click_id as entity_id,
-            cast(null as decimal(28, 8)) as event_amount,
+            {{ money("null") }} as event_amount,
             cast(null as {{ dbt.type_string() }}) as event_currency
         from {{ ref("stg_raw__click_events") }} as events
         where

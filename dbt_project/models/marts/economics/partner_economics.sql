@@ -14,19 +14,51 @@ with
 
     commissions as (select * from {{ ref("commissions") }}),
 
+    partners as (select * from {{ ref("partners") }}),
+
+    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+
+    all_conversions as (
+
+        select *, {{ month_of("created_date") }} as month from {{ ref("conversions") }}
+
+    ),
+
     conversions as (
 
-        select *, {{ month_of("created_date") }} as month
-        from {{ ref("conversions") }}
+        select *
+        from all_conversions
         where duplicate_of_conversion_id is null and created_date is not null
 
     ),
 
     payouts as (
 
-        select *, {{ month_of(reporting_date("completed_at")) }} as month
+        select
+            *,
+            {{ reporting_date("completed_at") }} as completed_date,
+            {{ month_of(reporting_date("completed_at")) }} as month,
+            coalesce(provider_fee_amount, fee_amount) as cost_amount,
+            case
+                when provider_fee_amount is null then fee_currency else provider_fee_currency
+            end as cost_currency
         from {{ ref("payouts") }}
         where completed_at is not null
+
+    ),
+
+    player_activity as (
+
+        select *, {{ month_of("activity_date") }} as month
+        from {{ ref("stg_raw__player_activity") }}
+
+    ),
+
+    customer_months as (select * from {{ ref("int_customer_months") }}),
+
+    marketing_spend as (
+
+        select *, {{ month_of("spend_date") }} as month from {{ ref("stg_raw__marketing_spend") }}
 
     ),
 
@@ -55,19 +87,6 @@ with
 
     ),
 
-    months as (
-
-        select source_id, partner_id, month
-        from statement {{ union_distinct() }}
-        select source_id, partner_id, month
-        from conversions {{ union_distinct() }}
-        select source_id, partner_id, month
-        from clicks {{ union_distinct() }}
-        select source_id, partner_id, month
-        from payouts
-
-    ),
-
     conversion_counts as (
 
         select
@@ -79,52 +98,171 @@ with
             sum(case when conversion_type = 'first_deposit' then 1 else 0 end) as first_deposits,
             sum(case when status = 'qualified' then 1 else 0 end) as qualified,
             sum(case when status = 'rejected' then 1 else 0 end) as rejected,
-            sum(case when status = 'pending' then 1 else 0 end) as pending
+            sum(case when status = 'pending' then 1 else 0 end) as pending,
+            sum(case when first_qualified_at is not null then 1 else 0 end) as ever_qualified,
+            sum(case when was_reversed then 1 else 0 end) as reversed,
+            sum(
+                case
+                    when conversion_type = 'first_deposit' and status = 'qualified' then 1 else 0
+                end
+            ) as qualified_first_deposits
         from conversions
         group by 1, 2, 3
 
     ),
 
-    -- null, not a smaller sum, where one of the amounts has no rate
-    commission_sums as (
+    -- an override is paid to the partner above, and is a cost of the partner whose work it is paid
+    -- for: there the revenue is, and is once
+    entries_with_origin as (
 
         select
             ledger.source_id,
             ledger.partner_id,
             ledger.month,
-            {%- set is_adjustment = "ledger.entry_type not in ('earned', 'restated')" %}
-            {%- for name, condition in [
-                (
-                    "commission",
-                    "not "
-                    ~ is_adjustment
-                    ~ " and "
-                    ~ distinct_from("commissions.model", "'override'"),
-                ),
-                (
-                    "override",
-                    "not " ~ is_adjustment ~ " and commissions.model= 'override'",
-                ),
-                ("adjustment", is_adjustment),
-            ] %}
-                case
-                    when
-                        sum(
-                            case when {{ condition }} and ledger.amount_rc is null then 1 else 0 end
-                        )
-                        = 0
-                    then sum(case when {{ condition }} then ledger.amount_rc else 0 end)
-                end as {{ name }}_rc,
-            {%- endfor %}
-            count(
-                distinct case when not {{ is_adjustment }} then ledger.commission_id end
-            ) as commissions
+            ledger.commission_id,
+            ledger.amount_rc,
+            ledger.entry_type not in ('earned', 'restated') as is_adjustment,
+            {{ is_override("commissions") }} as is_override,
+            coalesce(
+                origins.partner_id, all_conversions.partner_id, ledger.partner_id
+            ) as origin_partner_id,
+            conversions.partner_id as cohort_partner_id,
+            conversions.month as cohort_month
         from ledger
         left join
             commissions
             on ledger.source_id = commissions.source_id
             and ledger.commission_id = commissions.commission_id
+        left join
+            partners as origins
+            on commissions.source_id = origins.source_id
+            and commissions.sub_affiliate_source_partner_id = origins.partner_id
+        left join
+            all_conversions
+            on commissions.source_id = all_conversions.source_id
+            and commissions.conversion_id = all_conversions.conversion_id
+        left join
+            conversions
+            on commissions.source_id = conversions.source_id
+            and commissions.conversion_id = conversions.conversion_id
+
+    ),
+
+    commission_sums as (
+
+        select
+            source_id,
+            partner_id,
+            month,
+            {{ whole_sum("amount_rc", "not is_override and not is_adjustment") }} as commission_rc,
+            {{ whole_sum("amount_rc", "not is_override and is_adjustment") }} as adjustment_rc,
+            {{ whole_sum("amount_rc", "is_override") }} as override_earned_rc,
+            count(distinct case when not is_adjustment then commission_id end) as commissions
+        from entries_with_origin
         group by 1, 2, 3
+
+    ),
+
+    override_sums as (
+
+        select
+            source_id,
+            origin_partner_id as partner_id,
+            month,
+            {{ whole_sum("amount_rc") }} as override_rc
+        from entries_with_origin
+        where is_override
+        group by 1, 2, 3
+
+    ),
+
+    cohort_sums as (
+
+        select
+            source_id,
+            cohort_partner_id as partner_id,
+            cohort_month as month,
+            {{ whole_sum("amount_rc") }} as cohort_commission_rc
+        from entries_with_origin
+        where cohort_partner_id is not null
+        group by 1, 2, 3
+
+    ),
+
+    player_sums as (
+
+        select
+            source_id,
+            partner_id,
+            month,
+            case when sum(amounts_without_rate) = 0 then sum(ngr_rc) end as ngr_rc,
+            sum(is_active) as active_customers
+        from customer_months
+        where has_activity
+        group by 1, 2, 3
+
+    ),
+
+    retained_customers as (
+
+        select
+            earlier.source_id,
+            earlier.partner_id,
+            cast({{ dbt.dateadd("month", 1, "earlier.month") }} as date) as month,
+            count(*) as active_before,
+            sum(coalesce(later.is_active, 0)) as retained
+        from customer_months as earlier
+        left join
+            customer_months as later
+            on earlier.source_id = later.source_id
+            and earlier.customer_id = later.customer_id
+            and later.month = cast({{ dbt.dateadd("month", 1, "earlier.month") }} as date)
+        where earlier.is_active = 1
+        group by 1, 2, 3
+
+    ),
+
+    -- what is spent on nobody we know is in data_exceptions
+    spend_sums as (
+
+        select
+            marketing_spend.source_id,
+            marketing_spend.partner_id,
+            marketing_spend.month,
+            {{
+                whole_sum(
+                    in_reporting_currency(
+                        "marketing_spend.amount", "marketing_spend.currency", "fx_rates.fx_rate"
+                    )
+                )
+            }} as marketing_spend_rc
+        from marketing_spend
+        inner join
+            partners
+            on marketing_spend.source_id = partners.source_id
+            and marketing_spend.partner_id = partners.partner_id
+        left join
+            fx_rates
+            on marketing_spend.currency = fx_rates.currency
+            and marketing_spend.spend_date = fx_rates.valid_on
+        group by 1, 2, 3
+
+    ),
+
+    -- a month beyond what the inputs have said of a source is not known, and not 0
+    activity_bounds as (
+
+        select source_id, min(month) as first_month, max(month) as last_month
+        from player_activity
+        group by 1
+
+    ),
+
+    spend_bounds as (
+
+        select source_id, min(month) as first_month, max(month) as last_month
+        from marketing_spend
+        group by 1
 
     ),
 
@@ -144,33 +282,41 @@ with
     payout_fees as (
 
         select
-            source_id,
-            partner_id,
-            month,
+            payouts.source_id,
+            payouts.partner_id,
+            payouts.month,
             count(*) as completed_payouts,
-            case
-                when
-                    sum(
-                        case
-                            when
-                                coalesce(provider_fee_amount, fee_amount) is not null
-                                and
-                                {{
-                                    in_reporting_currency(
-                                        "1",
-                                        "case when provider_fee_amount is null then fee_currency else provider_fee_currency end",
-                                    )
-                                }}
-                                is null
-                            then 1
-                            else 0
-                        end
-                    )
-                    = 0
-                then sum(coalesce(provider_fee_amount, fee_amount, 0))
-            end as payout_fees_rc
+            {{
+                whole_sum(
+                    in_reporting_currency(
+                        "payouts.cost_amount", "payouts.cost_currency", "fx_rates.fx_rate"
+                    ),
+                    "payouts.cost_amount is not null",
+                )
+            }} as payout_fees_rc
         from payouts
+        left join
+            fx_rates
+            on payouts.cost_currency = fx_rates.currency
+            and payouts.completed_date = fx_rates.valid_on
         group by 1, 2, 3
+
+    ),
+
+    months as (
+
+        select source_id, partner_id, month
+        from statement
+        {% for table in [
+                "conversions",
+                "clicks",
+                "payouts",
+                "override_sums",
+                "player_sums",
+                "spend_sums",
+            ] %}
+                {{ union_distinct() }} select source_id, partner_id, month from {{ table }}
+        {% endfor %}
 
     ),
 
@@ -214,6 +360,92 @@ with
 
     ),
 
+    amounts as (
+
+        select
+            months.source_id,
+            months.partner_id,
+            months.month,
+            {%- for table, name in [
+                ("commission_sums", "commission_rc"),
+                ("override_sums", "override_rc"),
+                ("commission_sums", "adjustment_rc"),
+                ("commission_sums", "override_earned_rc"),
+                ("cohort_sums", "cohort_commission_rc"),
+                ("payout_fees", "payout_fees_rc"),
+            ] %}
+                case
+                    when {{ table }}.source_id is null
+                    then {{ money("0") }}
+                    else {{ money(table ~ "." ~ name) }}
+                end as {{ name }},
+            {%- endfor %}
+            {{ money("balances.closing_balance_rc") }} as closing_balance_rc,
+            activity_bounds.source_id is not null as has_player_activity,
+            spend_bounds.source_id is not null as has_marketing_spend,
+            case
+                when activity_bounds.source_id is null
+                then null
+                when player_sums.source_id is null
+                then {{ money("0") }}
+                else {{ money("player_sums.ngr_rc") }}
+            end as player_revenue_rc,
+            case
+                when activity_bounds.source_id is not null
+                then coalesce(player_sums.active_customers, 0)
+            end as active_customers,
+            case
+                when activity_bounds.source_id is not null
+                then {{ ratio("retained_customers.retained", "retained_customers.active_before") }}
+            end as retention_rate,
+            case
+                when spend_bounds.source_id is null
+                then null
+                when spend_sums.source_id is null
+                then {{ money("0") }}
+                else {{ money("spend_sums.marketing_spend_rc") }}
+            end as marketing_spend_rc
+        from months
+        {%- for table in [
+                "commission_sums",
+                "override_sums",
+                "cohort_sums",
+                "payout_fees",
+                "balances",
+                "player_sums",
+                "retained_customers",
+                "spend_sums",
+            ] %}
+            left join
+                {{ table }}
+                on months.source_id = {{ table }}.source_id
+                and months.partner_id = {{ table }}.partner_id
+                and months.month = {{ table }}.month
+        {%- endfor %}
+        {%- for table in ["activity_bounds", "spend_bounds"] %}
+            left join
+                {{ table }}
+                on months.source_id = {{ table }}.source_id
+                and months.month >= {{ table }}.first_month
+                and {{ table }}.last_month >= months.month
+        {%- endfor %}
+
+    ),
+
+    amounts_with_cost as (
+
+        select
+            *,
+            commission_rc + override_rc + adjustment_rc as net_commission_rc,
+            commission_rc
+            + override_rc
+            + adjustment_rc
+            + payout_fees_rc
+            + marketing_spend_rc as cost_rc
+        from amounts
+
+    ),
+
     partner_economics as (
 
         select
@@ -241,9 +473,12 @@ with
                         "conversions",
                         "registrations",
                         "first_deposits",
+                        "qualified_first_deposits",
                         "qualified",
                         "rejected",
                         "pending",
+                        "ever_qualified",
+                        "reversed",
                     ],
                 ),
                 ("commission_sums", ["commissions"]),
@@ -253,44 +488,53 @@ with
                     cast(coalesce({{ table }}.{{ column }}, 0) as bigint) as {{ column }},
                 {%- endfor %}
             {%- endfor %}
-            {%- for name in ["commission", "override", "adjustment"] %}
-                case
-                    when commission_sums.source_id is null
-                    then {{ money("0") }}
-                    else {{ money("commission_sums." ~ name ~ "_rc") }}
-                end as {{ name }}_rc,
+            {%- for name in [
+                "player_revenue_rc",
+                "commission_rc",
+                "override_rc",
+                "adjustment_rc",
+                "payout_fees_rc",
+                "marketing_spend_rc",
+                "cost_rc",
+            ] %}
+                {{ money("amounts." ~ name) }} as {{ name }},
             {%- endfor %}
-            case
-                when payout_fees.source_id is null
-                then {{ money("0") }}
-                else {{ money("payout_fees.payout_fees_rc") }}
-            end as payout_fees_rc,
-            {{ money("balances.closing_balance_rc") }} as closing_balance_rc,
-            -- these need what events do not say: what customers were worth, and what was spent on
-            -- marketing
-            {%- for name in ["player_revenue_rc", "marketing_spend_rc", "cost_rc", "margin_rc"] %}
-                {{ money("null") }} as {{ name }},
-            {%- endfor %}
-            cast(null as {{ type_double() }}) as roi,
-            cast(null as bigint) as active_customers,
-            cast(null as {{ type_double() }}) as retention_rate,
+            {{ money("amounts.player_revenue_rc - amounts.cost_rc") }} as margin_rc,
+            {{ money("amounts.override_earned_rc") }} as override_earned_rc,
+            {{ money("amounts.cohort_commission_rc") }} as cohort_commission_rc,
+            {{ money("amounts.closing_balance_rc") }} as closing_balance_rc,
+            {{ ratio("amounts.player_revenue_rc - amounts.cost_rc", "amounts.cost_rc") }} as roi,
+            {{
+                ratio(
+                    "amounts.cohort_commission_rc", "conversion_counts.qualified_first_deposits"
+                )
+            }} as effective_cpa,
+            {{ ratio("amounts.net_commission_rc", "amounts.player_revenue_rc") }}
+            as effective_commission_rate,
+            {{ ratio("conversion_counts.reversed", "conversion_counts.ever_qualified") }}
+            as reversal_rate,
+            cast(amounts.active_customers as bigint) as active_customers,
+            amounts.retention_rate,
+
+            -- booleans
+            amounts.has_player_activity,
+            amounts.has_marketing_spend,
 
             -- dates
             months.month
         from months
-        {%- for table in [
-                "clicks",
-                "conversion_counts",
-                "commission_sums",
-                "balances",
-                "payout_fees",
-            ] %}
+        {%- for table in ["clicks", "conversion_counts", "commission_sums", "payout_fees"] %}
             left join
                 {{ table }}
                 on months.source_id = {{ table }}.source_id
                 and months.partner_id = {{ table }}.partner_id
                 and months.month = {{ table }}.month
         {%- endfor %}
+        inner join
+            amounts_with_cost as amounts
+            on months.source_id = amounts.source_id
+            and months.partner_id = amounts.partner_id
+            and months.month = amounts.month
         {%- for table in ["statuses_by_month", "tiers_by_month"] %}
             left join
                 {{ table }}

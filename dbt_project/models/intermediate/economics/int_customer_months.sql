@@ -1,0 +1,112 @@
+{# A table: activity is corrected for days of any age, and says nothing of which. #}
+{{ config(materialized="table") }}
+
+with
+
+    conversions as (
+
+        select *
+        from {{ ref("conversions") }}
+        where customer_id is not null and duplicate_of_conversion_id is null
+
+    ),
+
+    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+
+    player_activity as (select * from {{ ref("stg_raw__player_activity") }}),
+
+    numbered_conversions as (
+
+        select
+            source_id,
+            customer_id,
+            partner_id,
+            {{ month_of("created_date") }} as acquired_month,
+            row_number() over (
+                partition by source_id, customer_id
+                order by created_at, {{ by_code_point("conversion_id") }}
+            ) as conversion_number
+        from conversions
+
+    ),
+
+    customers as (select * from numbered_conversions where conversion_number = 1),
+
+    activity as (
+
+        select
+            player_activity.source_id,
+            player_activity.customer_id,
+            {{ month_of("player_activity.activity_date") }} as month,
+            coalesce(player_activity.is_active, true) as is_active,
+            {%- for part in revenue_parts() %}
+                {{
+                    in_reporting_currency(
+                        "player_activity." ~ part, "player_activity.currency", "fx_rates.fx_rate"
+                    )
+                }} as {{ part }}_rc,
+            {%- endfor %}
+            {{ net_gaming_revenue("player_activity.") }} is not null
+            and {{ in_reporting_currency("1", "player_activity.currency", "fx_rates.fx_rate") }}
+            is null as lacks_a_rate
+        from player_activity
+        left join
+            fx_rates
+            on player_activity.currency = fx_rates.currency
+            and player_activity.activity_date = fx_rates.valid_on
+
+    ),
+
+    activity_by_month as (
+
+        select
+            source_id,
+            customer_id,
+            month,
+            max(case when is_active then 1 else 0 end) as is_active,
+            {%- for part in revenue_parts() %} sum({{ part }}_rc) as {{ part }}_rc, {%- endfor %}
+            sum(case when lacks_a_rate then 1 else 0 end) as amounts_without_rate
+        from activity
+        group by 1, 2, 3
+
+    ),
+
+    months as (
+
+        select source_id, customer_id, acquired_month as month
+        from customers {{ union_distinct() }}
+        select source_id, customer_id, month
+        from activity_by_month
+
+    ),
+
+    customer_months as (
+
+        select
+            customers.source_id,
+            customers.customer_id,
+            customers.partner_id,
+            customers.acquired_month,
+            months.month,
+            coalesce(activity_by_month.is_active, 0) as is_active,
+            {%- for part in revenue_parts() %}
+                {{ money("activity_by_month." ~ part ~ "_rc") }} as {{ part }}_rc,
+            {%- endfor %}
+            {{ money(net_gaming_revenue("activity_by_month.", "_rc")) }} as ngr_rc,
+            coalesce(activity_by_month.amounts_without_rate, 0) as amounts_without_rate,
+            activity_by_month.source_id is not null as has_activity
+        from months
+        inner join
+            customers
+            on months.source_id = customers.source_id
+            and months.customer_id = customers.customer_id
+        left join
+            activity_by_month
+            on months.source_id = activity_by_month.source_id
+            and months.customer_id = activity_by_month.customer_id
+            and months.month = activity_by_month.month
+
+    )
+
+select *
+from customer_months

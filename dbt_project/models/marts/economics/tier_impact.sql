@@ -1,0 +1,374 @@
+{# A table: there are few tier changes, and the days around them change with money of any age. #}
+{{ config(materialized="table") }}
+
+with
+
+    tier_change_events as (
+
+        select
+            events.*,
+            row_number() over (
+                partition by events.source_id, events.tier_change_id
+                order by {{ order_key("events", "desc") }}
+            ) as newness
+        from {{ ref("stg_raw__commission_events") }} as events
+        left join
+            {{ ref("int_test_partners") }} as test_partners
+            on events.source_id = test_partners.source_id
+            and events.partner_id = test_partners.partner_id
+        where events.event_type = 'commission.tier_changed' and test_partners.partner_id is null
+
+    ),
+
+    tier_changes as (
+
+        select
+            *,
+            cast({{ dbt.dateadd("day", -30, "tier_effective_from") }} as date) as before_from,
+            cast({{ dbt.dateadd("day", 30, "tier_effective_from") }} as date) as after_until,
+            lead(tier_effective_from) over (
+                partition by source_id, partner_id, tier_change_plan_id
+                order by tier_effective_from, {{ order_key("tier_change_events") }}
+            ) as next_effective_from
+        from tier_change_events
+        where newness = 1
+
+    ),
+
+    ledger as (select * from {{ ref("commission_ledger") }}),
+
+    commissions as (select * from {{ ref("commissions") }}),
+
+    conversions as (
+
+        select * from {{ ref("conversions") }} where duplicate_of_conversion_id is null
+
+    ),
+
+    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+
+    customers as (
+
+        select source_id, customer_id, partner_id
+        from {{ ref("int_customer_months") }}
+        where month = acquired_month
+
+    ),
+
+    player_activity as (select * from {{ ref("stg_raw__player_activity") }}),
+
+    activity_bounds as (
+
+        select source_id, min(activity_date) as first_day, max(activity_date) as last_day
+        from player_activity
+        group by 1
+
+    ),
+
+    newest_days as (
+
+        select max(day) as newest_day
+        from
+            (
+                select effective_date as day
+                from ledger
+                union all
+                select created_date
+                from conversions
+            ) as days
+
+    ),
+
+    conversion_sums as (
+
+        select
+            tier_changes.source_id,
+            tier_changes.tier_change_id,
+            sum(
+                case
+                    when conversions.created_date < tier_changes.tier_effective_from then 1 else 0
+                end
+            ) as conversions_before,
+            sum(
+                case
+                    when conversions.created_date < tier_changes.tier_effective_from then 0 else 1
+                end
+            ) as conversions_after
+        from tier_changes
+        inner join
+            conversions
+            on tier_changes.source_id = conversions.source_id
+            and tier_changes.partner_id = conversions.partner_id
+            and conversions.created_date >= tier_changes.before_from
+            and conversions.created_date < tier_changes.after_until
+        group by 1, 2
+
+    ),
+
+    commission_sums as (
+
+        select
+            tier_changes.source_id,
+            tier_changes.tier_change_id,
+            {{
+                whole_sum(
+                    "ledger.amount_rc", "ledger.effective_date < tier_changes.tier_effective_from"
+                )
+            }} as commission_before_rc,
+            {{
+                whole_sum(
+                    "ledger.amount_rc",
+                    "ledger.effective_date >= tier_changes.tier_effective_from",
+                )
+            }} as commission_after_rc
+        from tier_changes
+        inner join
+            ledger
+            on tier_changes.source_id = ledger.source_id
+            and tier_changes.partner_id = ledger.partner_id
+            and ledger.entry_type in ('earned', 'restated')
+            and ledger.effective_date >= tier_changes.before_from
+            and ledger.effective_date < tier_changes.after_until
+        group by 1, 2
+
+    ),
+
+    days_of_customers as (
+
+        select
+            customers.source_id,
+            customers.partner_id,
+            player_activity.activity_date,
+            {%- for part in revenue_parts() %}
+                {{
+                    in_reporting_currency(
+                        "player_activity." ~ part, "player_activity.currency", "fx_rates.fx_rate"
+                    )
+                }} as {{ part }}_rc,
+            {%- endfor %}
+            {{ net_gaming_revenue("player_activity.") }} is not null as has_amount
+        from player_activity
+        inner join
+            customers
+            on player_activity.source_id = customers.source_id
+            and player_activity.customer_id = customers.customer_id
+        left join
+            fx_rates
+            on player_activity.currency = fx_rates.currency
+            and player_activity.activity_date = fx_rates.valid_on
+
+    ),
+
+    daily_revenue as (
+
+        select *, {{ net_gaming_revenue("", "_rc") }} as ngr_rc from days_of_customers
+
+    ),
+
+    revenue_sums as (
+
+        select
+            tier_changes.source_id,
+            tier_changes.tier_change_id,
+            {{
+                whole_sum(
+                    "daily_revenue.ngr_rc",
+                    "daily_revenue.has_amount and daily_revenue.activity_date < tier_changes.tier_effective_from",
+                )
+            }}
+            as player_revenue_before_rc,
+            {{
+                whole_sum(
+                    "daily_revenue.ngr_rc",
+                    "daily_revenue.has_amount and daily_revenue.activity_date >= tier_changes.tier_effective_from",
+                )
+            }}
+            as player_revenue_after_rc
+        from tier_changes
+        inner join
+            daily_revenue
+            on tier_changes.source_id = daily_revenue.source_id
+            and tier_changes.partner_id = daily_revenue.partner_id
+            and daily_revenue.activity_date >= tier_changes.before_from
+            and daily_revenue.activity_date < tier_changes.after_until
+        group by 1, 2
+
+    ),
+
+    -- what was calculated at the old rate since the day from which the new one is to hold
+    retroactive_sums as (
+
+        select
+            tier_changes.source_id,
+            tier_changes.tier_change_id,
+            {{ whole_sum("ledger.amount_rc") }} as amount_rc
+        from tier_changes
+        inner join
+            ledger
+            on tier_changes.source_id = ledger.source_id
+            and tier_changes.partner_id = ledger.partner_id
+            and ledger.entry_type in ('earned', 'restated')
+            and ledger.effective_date >= tier_changes.tier_retroactive_from
+            and ledger.effective_date < tier_changes.tier_effective_from
+        inner join
+            commissions
+            on ledger.source_id = commissions.source_id
+            and ledger.commission_id = commissions.commission_id
+            and commissions.rate_value = tier_changes.previous_tier_rate_value
+            and coalesce(commissions.plan_id, '')
+            = coalesce(tier_changes.tier_change_plan_id, commissions.plan_id, '')
+        group by 1, 2
+
+    ),
+
+    received_sums as (
+
+        select
+            tier_changes.source_id,
+            tier_changes.tier_change_id,
+            {{ whole_sum("ledger.amount_rc") }} as received_rc
+        from tier_changes
+        inner join
+            ledger
+            on tier_changes.source_id = ledger.source_id
+            and tier_changes.partner_id = ledger.partner_id
+            and ledger.adjustment_type = 'retro_tier'
+            and ledger.effective_date >= tier_changes.tier_effective_from
+            and ledger.effective_date
+            < coalesce(tier_changes.next_effective_from, cast('9999-12-31' as date))
+        where tier_changes.tier_is_retroactive
+        group by 1, 2
+
+    ),
+
+    with_sums as (
+
+        select
+            tier_changes.*,
+            newest_days.newest_day,
+            coalesce(conversion_sums.conversions_before, 0) as conversions_before,
+            coalesce(conversion_sums.conversions_after, 0) as conversions_after,
+            {%- for side in ["before", "after"] %}
+                case
+                    when commission_sums.source_id is null
+                    then {{ money("0") }}
+                    else {{ money("commission_sums.commission_" ~ side ~ "_rc") }}
+                end as commission_{{ side }}_rc,
+                case
+                    when activity_{{ side }}.source_id is null
+                    then null
+                    when revenue_sums.source_id is null
+                    then {{ money("0") }}
+                    else {{ money("revenue_sums.player_revenue_" ~ side ~ "_rc") }}
+                end as player_revenue_{{ side }}_rc,
+            {%- endfor %}
+            case
+                when retroactive_sums.source_id is null
+                then {{ money("0") }}
+                else {{ money("retroactive_sums.amount_rc") }}
+            end as retroactive_amount_rc,
+            case
+                when received_sums.source_id is null
+                then {{ money("0") }}
+                else {{ money("received_sums.received_rc") }}
+            end as received_rc,
+            coalesce(tier_changes.tier_is_retroactive, false) as is_retroactive
+        from tier_changes
+        cross join newest_days
+        {%- for table in [
+                "conversion_sums",
+                "commission_sums",
+                "revenue_sums",
+                "retroactive_sums",
+                "received_sums",
+            ] %}
+            left join
+                {{ table }}
+                on tier_changes.source_id = {{ table }}.source_id
+                and tier_changes.tier_change_id = {{ table }}.tier_change_id
+        {%- endfor %}
+        left join
+            activity_bounds as activity_before
+            on tier_changes.source_id = activity_before.source_id
+            and tier_changes.before_from >= activity_before.first_day
+            and activity_before.last_day
+            >= cast({{ dbt.dateadd("day", -1, "tier_changes.tier_effective_from") }} as date)
+        left join
+            activity_bounds as activity_after
+            on tier_changes.source_id = activity_after.source_id
+            and tier_changes.tier_effective_from >= activity_after.first_day
+            and activity_after.last_day
+            >= cast({{ dbt.dateadd("day", -1, "tier_changes.after_until") }} as date)
+
+    ),
+
+    -- at the new rate instead of the old: times the one, divided by the other
+    with_expectation as (
+
+        select
+            *,
+            case
+                when
+                    is_retroactive
+                    and tier_retroactive_from is not null
+                    and previous_tier_rate_type = new_tier_rate_type
+                    and previous_tier_rate_value > 0
+                then
+                    {{
+                        exchanged(
+                            exchanged("retroactive_amount_rc", "new_tier_rate_value"),
+                            rate(inverse_rate("nullif(previous_tier_rate_value, 0)")),
+                        )
+                    }} - retroactive_amount_rc
+            end as expected_rc
+        from with_sums
+
+    ),
+
+    tier_impact as (
+
+        select
+            -- ids
+            source_id,
+            tier_change_id,
+            partner_id,
+            tier_change_plan_id as plan_id,
+            event_id as source_event_id,
+
+            -- strings
+            coalesce(previous_tier_name, previous_tier_id) as previous_tier,
+            coalesce(new_tier_name, new_tier_id) as new_tier,
+            tier_direction as direction,
+            '{{ var("reporting_currency") }}' as reporting_currency,
+
+            -- numerics
+            cast(conversions_before as bigint) as conversions_before,
+            cast(conversions_after as bigint) as conversions_after,
+            {%- for name in [
+                "commission_before_rc",
+                "commission_after_rc",
+                "player_revenue_before_rc",
+                "player_revenue_after_rc",
+            ] %}
+                {{ money(name) }} as {{ name }},
+            {%- endfor %}
+            {{ money("expected_rc") }} as retro_expected_rc,
+            {{ money("case when is_retroactive then received_rc end") }} as retro_received_rc,
+            {{ money("case when is_retroactive then received_rc - expected_rc end") }}
+            as retro_variance_rc,
+
+            -- booleans
+            is_retroactive,
+            coalesce(
+                newest_day >= cast({{ dbt.dateadd("day", -1, "after_until") }} as date), false
+            ) as is_complete,
+
+            -- dates
+            tier_effective_from as effective_from,
+            tier_retroactive_from as retroactive_from
+        from with_expectation
+
+    )
+
+select *
+from tier_impact
