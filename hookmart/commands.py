@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from hookmart.archive import replay
 from hookmart.mapping import mapping_app
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from hookmart.quarantine import quarantine_app
@@ -37,6 +38,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(refused_app, name="refused")
 app.add_typer(mapping_app, name="mapping")
 app.command()(reconcile)
+app.command()(replay)
 
 
 class OutputFormat(StrEnum):

@@ -24,6 +24,7 @@ def loader_of(settings: Settings) -> Loader:
     return Loader(
         stage=Stage(settings.stage.directory),
         archive=settings.stage.archive,
+        archive_days=settings.stage.archive_days,
         warehouse=warehouse_of(settings),
         state=settings.warehouse.state,
         notice=_notice,

@@ -35,6 +35,7 @@ class StageSettings(Section):
     Attributes:
         directory: Of the open and closed segments; `url` in the file.
         archive: Of the loaded ones, by day.
+        archive_days: A day of the archive goes so many days after it ended; None keeps them for ever.
         refused: Of the requests that were not proven genuine; beyond what is allowed below, the oldest go.
         refused_max_bytes: On disk.
         refused_max_count: Requests.
@@ -44,6 +45,7 @@ class StageSettings(Section):
 
     directory: LocalPath = Field(default=Path("var/stage"), alias="url")
     archive: LocalPath = Field(default_factory=lambda data: data["directory"].with_name("archive"))
+    archive_days: int | None = Field(default=None, ge=1, le=36_500)
     refused: LocalPath = Field(default_factory=lambda data: data["directory"].with_name("refused"))
     refused_max_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
     refused_max_count: int = Field(default=100_000, ge=1)

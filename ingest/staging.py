@@ -13,10 +13,11 @@ publish whole segments here. What cannot be read is kept as `<batch_id>.unreadab
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from itertools import chain
 from logging import getLogger
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import BinaryIO, Self
 from uuid import UUID
 
 import orjson
+import zstandard
 
 from ingest.damage import Survey, is_whole, survey
 from ingest.uuid7 import new_uuid7, time_of
@@ -61,10 +63,14 @@ written as quarantined, so that one who knows no mapping keeps it; where it is l
 
 NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
 
+ARCHIVED = CLOSED + ".zst"
+"""Of a segment in the archive."""
+
 _ASIDE = ".writing"
 """A file that is not whole yet; nobody but its writer looks at it."""
 
-_PIECE_BYTES = 1024 * 1024
+_COMPRESSION = 3
+"""zstd's own default: a tenth of the bytes, at several hundred megabytes a second."""
 
 _logger = getLogger(__name__)
 
@@ -131,7 +137,7 @@ class Segment:
 
     Attributes:
         batch_id: Its name, without the suffix; sorts by age.
-        size: In bytes, at the time of looking.
+        size: In bytes, unpacked, at the time of looking.
     """
 
     batch_id: str
@@ -148,9 +154,19 @@ class Segment:
         """
         return time_of(UUID(self.batch_id.partition("-")[0]))
 
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Open what it holds, unpacked where it is archived."""
+        with self.path.open("rb") as file:
+            if not self.path.name.endswith(ARCHIVED):
+                yield file
+            else:
+                with zstandard.ZstdDecompressor().stream_reader(file) as unpacked, BufferedReader(unpacked) as plain:
+                    yield plain
+
     def lines(self) -> Iterator[StagedLine]:
         """Its whole lines, in order. For looking at; the loader reads segments with DuckDB."""
-        with self.path.open("rb") as file:
+        with self.opened() as file:
             for line in file:
                 if is_whole(line):
                     yield StagedLine.decode(line)
@@ -188,7 +204,7 @@ class Stage:
         make_directory(self.root)
         batch_id = new_batch_id()
         path = self.root / f"{batch_id}{CLOSED}"
-        size = _write_whole(path, chain([first], encoded))
+        size = write_whole(path, chain([first], encoded))
         return Segment(batch_id, path, size)
 
     def recover(self) -> list[Segment]:
@@ -212,26 +228,28 @@ class Stage:
                 recovered.extend(closed)
         return recovered
 
-    def release(self, segment: Segment, archive: Path) -> None:
+    def release(self, segment: Segment, archive: Path, amend: Callable[[bytes], bytes] | None = None) -> None:
         """
-        Move *segment*, loaded and committed, to the day of its name (UTC) under *archive*.
+        Move *segment*, loaded and committed, to the day of its name (UTC) under *archive*, compressed.
 
         Durable when it returns; may be repeated after a crash at any point.
+
+        Args:
+            amend: Gives what is to be kept of a line, newline included.
 
         Raises:
             FileNotFoundError: The segment stands neither in the stage nor in the archive.
         """
         day = archive / segment.made_at.date().isoformat()
         make_directory(day)
-        target = day / f"{segment.batch_id}{CLOSED}"
-        if target.exists():
-            # A copy from another file system gets this name only once it is whole.
+        # An archived copy gets its name only once it is whole; those of earlier versions are plain.
+        if any((day / f"{segment.batch_id}{suffix}").exists() for suffix in (ARCHIVED, CLOSED)):
             segment.path.unlink(missing_ok=True)
-        elif segment.path.stat().st_dev == day.stat().st_dev:
-            segment.path.rename(target)
         else:
-            with segment.path.open("rb") as original:
-                _write_whole(target, iter(lambda: original.read(_PIECE_BYTES), b""))
+            with segment.path.open("rb") as lines:
+                size = segment.path.stat().st_size
+                pieces = compressed(lines, size) if amend is None else compressed_whole(map(amend, lines))
+                write_whole(day / f"{segment.batch_id}{ARCHIVED}", pieces)
             segment.path.unlink()
         sync_directory(day)
         sync_directory(segment.path.parent)
@@ -279,10 +297,10 @@ class Stage:
     def _close_damaged(self, segment: Segment, file: BinaryIO, parts: Survey) -> list[Segment]:
         # The damaged file goes last: until then another try finds all of it, and does the same once more.
         aside = segment.path.with_suffix(UNREADABLE)
-        lost = _write_whole(aside, _stretches(file, parts.unreadable))
+        lost = write_whole(aside, _stretches(file, parts.unreadable))
         _logger.warning("Segment %s: %d bytes cannot be read; they are kept in %s.", segment.path, lost, aside)
         closed = segment.path.with_suffix(CLOSED)
-        size = _write_whole(closed, _stretches(file, parts.whole)) if parts.whole else 0
+        size = write_whole(closed, _stretches(file, parts.whole)) if parts.whole else 0
         segment.path.unlink()
         sync_directory(self.root)
         return [Segment(segment.batch_id, closed, size)] if size else []
@@ -291,6 +309,21 @@ class Stage:
 def new_batch_id() -> str:
     """A name for a new segment of this process; sorts after all its earlier ones."""
     return f"{new_uuid7().hex}-{os.getpid()}"
+
+
+def compressed(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """*file*, of *size* bytes, as one frame of zstd that says how long its content is and what it adds up to."""
+    return _compressor().read_to_iter(file, size=size)
+
+
+def compressed_whole(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """*lines* as such a frame."""
+    yield _compressor().compress(b"".join(lines))
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    # With the checksum a copy that was spoilt, or cut short, is not taken for a shorter one.
+    return zstandard.ZstdCompressor(level=_COMPRESSION, write_checksum=True)
 
 
 def make_directory(directory: Path) -> None:
@@ -361,7 +394,7 @@ def _stretches(file: BinaryIO, stretches: Iterable[tuple[int, int]]) -> Iterator
         yield file.read(end - begin)
 
 
-def _write_whole(path: Path, pieces: Iterable[bytes]) -> int:
+def write_whole(path: Path, pieces: Iterable[bytes]) -> int:
     """Make *path* of *pieces*, durable and whole or not there at all; return its size in bytes."""
     aside = path.with_suffix(_ASIDE)
     try:

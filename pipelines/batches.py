@@ -20,6 +20,9 @@ from pipelines.event_tables import ParsedEvents, parsed_events
 from pipelines.fates import QUARANTINED_SCHEMA, KnownEvents, compare_arrivals, decide_fates
 from pipelines.staged_lines import read_lines
 
+Amendment = Callable[[duckdb.DuckDBPyConnection], None]
+"""Changes the temp table `lines` of a connection before the lines are looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -87,12 +90,12 @@ class ReadingOptions:
     Attributes:
         memory: Bytes that DuckDB may use.
         scratch: Directory for what does not fit into them; None for one that DuckDB chooses.
-        amendments: Each changes the temp table `lines` of a connection, in order, before the lines are looked at.
+        amendments: In order.
     """
 
     memory: int = 256 * 1024 * 1024
     scratch: Path | None = None
-    amendments: Sequence[Callable[[duckdb.DuckDBPyConnection], None]] = ()
+    amendments: Sequence[Amendment] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,16 @@ def note_every_event(connection: duckdb.DuckDBPyConnection, tables: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class HeldEvents(KnownEvents):
-    """What the open warehouse holds of the lines of a load."""
+    """
+    What the open warehouse holds of the lines of a load.
+
+    Attributes:
+        others: SQL, true of the rows that count.
+    """
 
     connection: duckdb.DuckDBPyConnection
     is_empty: bool
+    others: str = "true"
 
     def accepted(self, arriving: pa.Table) -> pa.Table:
         """Return those of *arriving* that are in an event table."""
@@ -95,6 +101,7 @@ class HeldEvents(KnownEvents):
                 semi join arriving_deliveries using (delivery_id)
                 where
                     outcome = 'refused'
+                    and {self.others}
                     and received_at between (select min(received_at) from arriving_deliveries)
                     and (select max(received_at) from arriving_deliveries)
             """)
@@ -115,7 +122,8 @@ class HeldEvents(KnownEvents):
             return schema.empty_table()
         with self._registered("arriving_places", places):
             found = f"select {', '.join(schema.names)} from {DATASET}.{table} semi join arriving_places"
-            return self.connection.sql(f"{found} using (delivery_id, position)").to_arrow_table().cast(schema)
+            found = f"{found} using (delivery_id, position) where {self.others}"
+            return self.connection.sql(found).to_arrow_table().cast(schema)
 
     def _stretches(self) -> Sequence[str]:
         """Return SQL conditions that together take in every `occurred_at` that is sought, and little between."""
@@ -152,7 +160,7 @@ class HeldEvents(KnownEvents):
         # An id is unique within a source whatever its type, so every table is asked.
         held = " union all ".join(
             f"select {', '.join(schema.names)} from {DATASET}.{table} "
-            f"semi join {sought} using (source_id, event_id) where {condition}"
+            f"semi join {sought} using (source_id, event_id) where {condition} and {self.others}"
             for table in EVENT_COLUMNS
         )
         return self.connection.sql(held).to_arrow_table().cast(schema)

@@ -1,7 +1,7 @@
 """A warehouse in one DuckDB file."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,12 @@ from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
 from pipelines.duckdb_destination import HeldDuckDB
-from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event
+from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
 from pipelines.extraction import money_of
 from pipelines.publish import CURRENT, open_published, publish
 from pipelines.raw_tables import DATASET
-from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, not_of
 
 _FETCHED_ROWS = 100
 
@@ -197,7 +197,26 @@ class DuckDBSession(WarehouseSession):
     @property
     def known_events(self) -> HeldEvents:
         """What `raw` holds of the lines of a load."""
-        return HeldEvents(self.connection, is_empty=bool(self.missing_tables()))
+        return self.known_apart_from(())
+
+    def known_apart_from(self, batch_ids: Sequence[str]) -> HeldEvents:
+        """Return the same without what came with these batches."""
+        return HeldEvents(self.connection, bool(self.missing_tables()), not_of(batch_ids))
+
+    def remove_rows(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
+        """Remove from a table of `raw` those that agree with one of *rows* in *key*."""
+        same = " and ".join(f"held.{name} = leaving.{name}" for name in key)
+        self.connection.register("leaving", rows.select(list(key)))
+        self.connection.execute(f"delete from {DATASET}.{table} as held using leaving where {same}")
+        self.connection.unregister("leaving")
+
+    def add_rows(self, table: str, rows: pa.Table) -> None:
+        """Add *rows* to a table of `raw`."""
+        self.connection.register("joining", rows)
+        self.connection.execute(f"insert into {DATASET}.{table} by name select * from joining")
+        if table in EVENT_COLUMNS:
+            remember(self.connection, "joining")
+        self.connection.unregister("joining")
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, few at a time; another query on the session ends it."""

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dlt
-import duckdb
 
+from ingest.archive import Archive
 from ingest.staging import Segment, Stage
-from pipelines.batches import Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
+from pipelines.batches import Amendment, Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
 from pipelines.full_disk import full_disk_told
@@ -84,6 +84,7 @@ class Loader:
         now: Aware UTC clock.
         notice: Told about waits and segments set aside.
         memory: Bytes that a load stays under.
+        archive_days: A day of the archive goes so many days after it ended; None keeps them for ever.
         amendments: As of the reading (`pipelines.batches.ReadingOptions`).
     """
 
@@ -94,7 +95,8 @@ class Loader:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     notice: Callable[[str], None] = lambda _message: None
     memory: int = DEFAULT_MEMORY
-    amendments: Sequence[Callable[[duckdb.DuckDBPyConnection], None]] = ()
+    archive_days: int | None = None
+    amendments: Sequence[Amendment] = ()
 
     def load(self) -> LoadReport:
         """
@@ -105,8 +107,8 @@ class Loader:
             WarehouseLockedError: Another program kept the warehouse open.
             DiskFullError: There was no room; the next load goes on.
         """
-        with full_disk_told("load"), self._lock(), self.warehouse.session() as session:
-            pipeline = self._ready(session)
+        with full_disk_told("load"), self.locked(), self.warehouse.session() as session:
+            pipeline = self.ready(session)
             self.stage.recover()
             segments = self.stage.closed_segments()
             loaded = session.loaded_batches([segment.batch_id for segment in segments])
@@ -115,22 +117,23 @@ class Loader:
             self._release(done)
             report = LoadReport(segments=len(done))
             fresh = [segment for segment in segments if segment.batch_id not in loaded]
-            for portion, prepared in self._prepared(fresh, session.last_load_seq() + 1):
+            for portion, prepared in self.prepared(fresh, session.last_load_seq() + 1):
                 batch = prepared.settle(session.known_events)
-                self._commit(pipeline, session, batch)
+                self.commit(pipeline, session, batch)
                 self._set_aside(batch)
                 poisoned = {segment.batch_id for segment, _ in batch.poisoned}
                 self._release([segment for segment in portion if segment.batch_id not in poisoned])
                 report = report.after(batch, len(portion))
             if report.segments:
                 write_status(session, self.state)
+            self._forget_old_days()
             return report
 
     def finish_pending(self) -> None:
         """Complete a load that was interrupted, if there is one; nothing new is read."""
         if not self.state.exists():
             return
-        with self._lock(), self.warehouse.session() as session:
+        with self.locked(), self.warehouse.session() as session:
             self._finish_pending(self._pipeline(session), session)
 
     def has_work(self) -> bool:
@@ -146,7 +149,7 @@ class Loader:
             time.sleep(_OPEN_POLL_SECONDS)
             writing &= {segment.batch_id for segment in self.stage.live_segments()}
 
-    def _ready(self, session: WarehouseSession) -> dlt.Pipeline:
+    def ready(self, session: WarehouseSession) -> dlt.Pipeline:
         """Return the pipeline, with nothing under way and every table there."""
         session.limit_memory(self.memory // 4)
         pipeline = self._pipeline(session)
@@ -156,10 +159,22 @@ class Loader:
             session.upgrade()
         return pipeline
 
-    def _prepared(self, segments: Sequence[Segment], load_seq: int) -> Iterator[tuple[list[Segment], PreparedBatch]]:
-        """Yield *segments* in portions, each read while the one before is loaded."""
-        options = ReadingOptions(max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", self.amendments)
-        portions = enumerate(_portions(segments, max(self.memory // 16, 1)), start=load_seq)
+    def options(self, first: Sequence[Amendment] = (), last: Sequence[Amendment] = ()) -> ReadingOptions:
+        """Return how segments are read, with the amendments *first* and *last* before and behind its own."""
+        return ReadingOptions(
+            max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", (*first, *self.amendments, *last)
+        )
+
+    def portions(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
+        """Split *segments*, in order, into what one load takes."""
+        return _portions(segments, max(self.memory // 16, 1))
+
+    def prepared(
+        self, segments: Sequence[Segment], load_seq: int, first: Sequence[Amendment] = ()
+    ) -> Iterator[tuple[list[Segment], PreparedBatch]]:
+        """Yield *segments* in portions, each read while the one before is loaded; *first* is an `options`' one."""
+        options = self.options(first)
+        portions = enumerate(self.portions(segments), start=load_seq)
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as reading:
             ahead: deque[tuple[list[Segment], Future[PreparedBatch]]] = deque()
             for number, portion in portions:
@@ -174,7 +189,8 @@ class Loader:
                 yield portion, prepared.result()
 
     @staticmethod
-    def _commit(pipeline: dlt.Pipeline, session: WarehouseSession, batch: LoadBatch) -> None:
+    def commit(pipeline: dlt.Pipeline, session: WarehouseSession, batch: LoadBatch) -> None:
+        """Load *batch*, whole or not at all."""
         if not batch.tables:
             return
         displaced = batch.tables.get("displaced_events")
@@ -187,6 +203,14 @@ class Loader:
         for segment, error in batch.poisoned:
             self.stage.set_aside(segment)
             self.notice(f"{segment.path.name} cannot be read and was set aside: {error}")
+
+    def _forget_old_days(self) -> None:
+        if self.archive_days is None:
+            return
+        gone = Archive(self.archive).remove_before(self.now(), self.archive_days)
+        if gone:
+            days = f"{gone[0]}" if len(gone) == 1 else f"{len(gone)} days up to {gone[-1]}"
+            self.notice(f"archive: removed {days}, kept are {self.archive_days} days")
 
     def _release(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
@@ -212,7 +236,13 @@ class Loader:
             session.remove_displaced()
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """
+        Keep other loaders of this stage out.
+
+        Raises:
+            LoadLockedError: Another one kept working on it.
+        """
         self.state.mkdir(parents=True, exist_ok=True)
         self.stage.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.stage.root / ".loader.lock", os.O_CREAT | os.O_RDWR, 0o644)

@@ -30,10 +30,14 @@ class EventsOnServer(KnownEvents):
 
     The lookup goes by the unique index of each table's key, so it costs what the load is large, not what history is;
     the times that arrive need not narrow it.
+
+    Attributes:
+        others: SQL, true of the rows that count.
     """
 
     connection: Any
     is_empty: bool
+    others: str = "true"
 
     def accepted(self, arriving: pa.Table) -> pa.Table:
         """Return those of *arriving* that are in an event table."""
@@ -66,7 +70,8 @@ class EventsOnServer(KnownEvents):
             matching = " and ".join(f"held.{name} = {_KEYS}.{name}" for name in key)
             columns = ", ".join(f"held.{name}" for name in schema.names)
             found = " union all ".join(
-                f"select {columns} from {_KEYS} inner join {DATASET}.{table} as held on {matching} where {condition}"
+                f"select {columns} from {_KEYS} inner join {DATASET}.{table} as held on {matching} "
+                f"where {condition} and {self.others}"
                 for table in tables
             )
             return fetch(self.connection, found).cast(schema)

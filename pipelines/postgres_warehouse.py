@@ -1,7 +1,7 @@
 """A warehouse on a PostgreSQL server."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,13 @@ from dlt.common.destination import Destination
 from models.columns import EVENT_COLUMNS
 from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
 from pipelines.extraction import MONEY_TEXT
-from pipelines.postgres_arrow import fetch, put
+from pipelines.postgres_arrow import copy_in, fetch, put
 from pipelines.postgres_connection import connect, loss_in, refusal_in, sentence, transaction
 from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
 from pipelines.postgres_known_events import EventsOnServer
 from pipelines.postgres_publication import PUBLISHED, is_published, publish_marts
 from pipelines.raw_tables import DATASET, RAW_TABLES, RawTable
-from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name, not_of
 
 _LOCK = 0x686F6F6B6D617274
 """The advisory lock of whoever writes: one loader or build per database. "hookmart" in ASCII."""
@@ -257,7 +257,23 @@ class PostgresSession(WarehouseSession):
     @property
     def known_events(self) -> EventsOnServer:
         """What `raw` holds of the lines of a load."""
-        return EventsOnServer(self.connection, is_empty=bool(self.missing_tables()))
+        return self.known_apart_from(())
+
+    def known_apart_from(self, batch_ids: Sequence[str]) -> EventsOnServer:
+        """Return the same without what came with these batches."""
+        return EventsOnServer(self.connection, bool(self.missing_tables()), not_of(batch_ids, "held"))
+
+    def remove_rows(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
+        """Remove from a table of `raw` those that agree with one of *rows* in *key*."""
+        same = " and ".join(f"held.{name} = leaving.{name}" for name in key)
+        self.execute(f"create temporary table leaving as select {', '.join(key)} from {DATASET}.{table} where false")
+        copy_in(self.connection, "leaving", rows.select(list(key)))
+        self.execute(f"delete from {DATASET}.{table} as held using leaving where {same}")
+        self.execute("drop table leaving")
+
+    def add_rows(self, table: str, rows: pa.Table) -> None:
+        """Add *rows* to a table of `raw`."""
+        copy_in(self.connection, f"{DATASET}.{table}", rows)
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, few at a time."""

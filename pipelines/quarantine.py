@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ingest.staging import IGNORED, Stage, StagedLine
 from mappings.errors import Unmappable
@@ -93,12 +94,20 @@ class QuarantineGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which of the open events to replay: those that agree with all that is given."""
+    """
+    Which of the open events to replay: those that agree with all that is given.
+
+    Attributes:
+        since: Received then or later, UTC without a zone.
+        until: Received before.
+    """
 
     source_id: str | None = None
     event_type: str | None = None
     reason: str | None = None
     delivery_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +213,11 @@ class Quarantine:
         """Yield the open events in the order of their places; the warehouse is open only while one is fetched."""
         wanted = {
             name: value
-            for name in ("source_id", "event_type", "reason", "delivery_id")
+            for name in ("source_id", "event_type", "reason", "delivery_id", "since", "until")
             if (value := getattr(selection, name)) is not None
         }
-        conditions = ["replayed_at is null", *(f"{name} = ${name}" for name in wanted)]
+        bounds = {"since": "received_at >= $since", "until": "received_at < $until"}
+        conditions = ["replayed_at is null", *(bounds.get(name, f"{name} = ${name}") for name in wanted)]
         after: dict[str, str | int] = {}
         while self.warehouse.exists():
             beyond = [_BEYOND] if after else []
@@ -270,7 +280,7 @@ def _has_quarantine(session: WarehouseSession) -> bool:
     return "quarantined_events" not in session.missing_tables()
 
 
-def _events(session: WarehouseSession, where: str, values: Mapping[str, str | int]) -> Iterator[QuarantinedEvent]:
+def _events(session: WarehouseSession, where: str, values: Mapping[str, Any]) -> Iterator[QuarantinedEvent]:
     names = QUARANTINED_SCHEMA.names
     for row in session.rows(
         f"select {', '.join(names)} from {_TABLE} where {where} order by delivery_id, position", values

@@ -58,15 +58,15 @@ class LoadStatus:
     recounted_on: str | None = None
 
 
-def write_status(session: WarehouseSession, state: Path) -> None:
-    """Write what the open warehouse says to *state*, whole or not at all."""
+def write_status(session: WarehouseSession, state: Path, *, recounting: bool = False) -> None:
+    """Write what the open warehouse says to *state*, whole or not at all; with *recounting* all rows are counted."""
     before = read_status(state)
     loaded_at = session.last_loaded_at()
     load_seq = session.last_load_seq()
     if loaded_at is None:
         return
     today = loaded_at.date().isoformat()
-    goes_on = before.load_seq <= load_seq and before.recounted_on == today
+    goes_on = not recounting and before.load_seq <= load_seq and before.recounted_on == today
     after = before.load_seq if goes_on else 0
     incomplete = _incomplete(session, before, after)
     waiting, secrets = session.open_by_source(), session.secrets_by_source(after)

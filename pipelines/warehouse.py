@@ -123,6 +123,18 @@ class WarehouseSession(ABC):
         """What `raw` holds of the lines of a load."""
 
     @abstractmethod
+    def known_apart_from(self, batch_ids: Sequence[str]) -> KnownEvents:
+        """Return what `raw` holds, without what came with these batches."""
+
+    @abstractmethod
+    def remove_rows(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
+        """Remove from a table of `raw` those rows that agree with one of *rows* in *key*, of which none is null."""
+
+    @abstractmethod
+    def add_rows(self, table: str, rows: pa.Table) -> None:
+        """Add *rows*, with all columns of a table of `raw`, to it."""
+
+    @abstractmethod
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, few at a time; `$name` in *sql* stands for one of *values*."""
 
@@ -342,3 +354,14 @@ class WarehouseSession(ABC):
 def by_name(sql: str, values: Mapping[str, Any] | None) -> str:
     """Return *sql* with `%(name)s` for each `$name`, as drivers after Python's DB-API want it."""
     return sql if values is None else re.sub(r"\$([a-z]\w*)", r"%(\1)s", sql.replace("%", "%%"))
+def not_of(batch_ids: Sequence[str], alias: str | None = None) -> str:
+    """Return SQL, true of rows of `raw` that came with another batch."""
+    column = "batch_id" if alias is None else f"{alias}.batch_id"
+    return f"{column} not in ({quoted_names(batch_ids)})" if batch_ids else "true"
+
+
+def quoted_names(batch_ids: Sequence[str]) -> str:
+    """Return *batch_ids* for an `in (...)`; they are digits, letters and dashes."""
+    return ", ".join(f"'{batch_id}'" for batch_id in batch_ids if re.fullmatch(r"[\w.-]+", batch_id))
+
+

@@ -11,7 +11,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "models": (),
     "mappings": ("models",),
     "ingest": ("models", "mappings"),
-    "pipelines": ("models", "mappings", "ingest.staging"),
+    "pipelines": ("models", "mappings", "ingest.staging", "ingest.archive"),
     "simulator": ("models",),
     "hookmart": ("models", "mappings", "ingest", "pipelines", "simulator"),
     "dbt_project": (),

@@ -10,6 +10,7 @@ import duckdb
 import orjson
 import pytest
 
+from ingest.archive import Archive
 from ingest.errors import SettingsError
 from ingest.secrets import resolve_secrets
 from ingest.settings import load_settings
@@ -70,7 +71,9 @@ def test_we_do_not_process_before_we_verify(line: Line) -> None:
     staged = line.receiver.stage
     line.load()
     assert staged.closed_segments() == []
-    archived = b"".join(path.read_bytes() for path in (line.directory / "var" / "archive").rglob("*.jsonl"))
+    archived = b"".join(
+        each.encode() for segment in Archive(line.directory / "var" / "archive").segments() for each in segment.lines()
+    )
     assert b"evt_later" in archived
     assert b"evt_forged" not in archived
     assert line.rows("select event_id from raw.conversion_events") == [("evt_later",)]

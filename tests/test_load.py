@@ -14,7 +14,10 @@ from typing import Any
 
 import dlt
 import pytest
+import zstandard
 
+from ingest.archive import Archive
+from ingest.staging import ARCHIVED
 from models.columns import EVENT_COLUMNS, Kind
 from pipelines.batches import Counts
 from pipelines.duckdb_warehouse import DuckDBWarehouse
@@ -96,7 +99,7 @@ def assert_accounted_for(line: BareLine) -> None:
 
 def archived(line: BareLine) -> list[str]:
     """Names in the archive."""
-    return sorted(path.name for path in (line.root / "archive").rglob("*.jsonl"))
+    return sorted(segment.batch_id for segment in Archive(line.root / "archive").segments())
 
 
 @pytest.fixture
@@ -214,8 +217,9 @@ def test_a_released_segment_stands_in_the_archive_and_nowhere_else(line: Line) -
     content = path.read_bytes()
     line.load()
 
-    (copy,) = (line.root / "archive").rglob("*.jsonl")
-    assert (copy.name, copy.read_bytes()) == (path.name, content)
+    (copy,) = (line.root / "archive").rglob(f"*{ARCHIVED}")
+    assert copy.name == path.stem + ARCHIVED
+    assert zstandard.decompress(copy.read_bytes()) == content
     assert line.stage.closed_segments() == []
 
 
@@ -309,7 +313,7 @@ def test_a_failed_load_releases_nothing_and_the_next_one_makes_up_for_it(
     line.load()
 
     assert ids(line) == distinct_ids(POSTS)
-    assert archived(line) == [f"{batch_id}.jsonl" for batch_id in staged]
+    assert archived(line) == staged
     assert_accounted_for(line)
 
 
