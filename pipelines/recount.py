@@ -12,6 +12,7 @@ from functools import cache
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.columns import EVENT_COLUMNS
 from pipelines.batches import LoadBatch, empty_tables
@@ -32,6 +33,14 @@ class Change:
 
     removed: pa.Table
     added: pa.Table
+
+    def apart_from(self, waiting: pa.Table) -> "Change":
+        """Return the same without the deliveries of *waiting*."""
+        names = waiting["delivery_id"].combine_chunks()
+        removed, added = (
+            rows.filter(pc.invert(pc.is_in(rows["delivery_id"], names))) for rows in (self.removed, self.added)
+        )
+        return Change(removed, added)
 
     @property
     def is_none(self) -> bool:
@@ -94,7 +103,7 @@ _REOPEN = f"""
 """
 
 
-def recount(session: WarehouseSession, batch: LoadBatch, groups: pa.Table) -> Recount:
+def recount(session: WarehouseSession, batch: LoadBatch, groups: pa.Table, waiting: pa.Table) -> Recount:
     """
     Compare *batch*, read and settled without itself, with what the open warehouse holds.
 
@@ -102,6 +111,7 @@ def recount(session: WarehouseSession, batch: LoadBatch, groups: pa.Table) -> Re
         session: Of the warehouse.
         batch: Each row with the `load_seq` that it had.
         groups: The batches and sources (`batch_id`, `source_id`) whose lines are all in *batch*.
+        waiting: Has the `delivery_id` of lines that were made to wait as before; their deliveries stay as they are.
     """
     names = quoted_names(sorted(set(groups["batch_id"].to_pylist())))
     with closing(duckdb.connect(config={"threads": 1})) as compare:
@@ -109,6 +119,7 @@ def recount(session: WarehouseSession, batch: LoadBatch, groups: pa.Table) -> Re
         compare.register("groups", groups)
         comparison = _Comparison(compare, session, batch, names)
         changes = dict(comparison.changes())
+        changes["deliveries"] = changes["deliveries"].apart_from(waiting)
         displaced = batch.tables.get("displaced_events")
         return Recount({name: change for name, change in changes.items() if not change.is_none}, displaced)
 

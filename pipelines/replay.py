@@ -178,7 +178,7 @@ class ArchiveReplay:
         batch = prepared.settle(session.known_apart_from(names))
         for segment, damage in batch.poisoned:
             self._tell_damage(segment, damage)
-        changes = recount(session, batch, chosen.groups) if chosen.groups.num_rows else Recount()
+        changes = recount(session, batch, chosen.groups, waiting.held) if chosen.groups.num_rows else Recount()
         if not self.is_dry_run:
             changes.write(session)
         self._count(len(segments) - len(batch.poisoned), batch.counts, *changes.events())
