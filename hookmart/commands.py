@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from hookmart.archive import replay
+from hookmart.erase import erase
 from hookmart.mapping import mapping_app
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from hookmart.quarantine import quarantine_app
@@ -39,6 +40,7 @@ app.add_typer(refused_app, name="refused")
 app.add_typer(mapping_app, name="mapping")
 app.command()(reconcile)
 app.command()(replay)
+app.command()(erase)
 
 
 class OutputFormat(StrEnum):

@@ -7,6 +7,7 @@ from ingest.errors import SettingsError
 from ingest.input_settings import InputSettings
 from ingest.secrets import resolve_input_url
 from ingest.settings import Settings
+from ingest.tombstones import Tombstones
 from models.inputs import INPUTS
 from pipelines.input_changes import Input
 from pipelines.input_rows import InputShape
@@ -28,6 +29,7 @@ def input_loader_of(settings: Settings) -> InputLoader:
         inputs=[_input(settings, name, each) for name, each in settings.inputs.configured.items()],
         warehouse=warehouse_of(settings),
         state=settings.warehouse.state,
+        tombstones=lambda: Tombstones(settings.stage.archive),
     )
 
 

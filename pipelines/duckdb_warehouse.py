@@ -17,7 +17,7 @@ from pipelines.duckdb_destination import HeldDuckDB
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
 from pipelines.extraction import money_of
-from pipelines.publish import CURRENT, open_published, publish
+from pipelines.publish import CURRENT, open_published, publish, sync_file
 from pipelines.raw_tables import DATASET
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, not_of
 
@@ -245,6 +245,29 @@ class DuckDBSession(WarehouseSession):
         """Close the file meanwhile, so that dbt may open it."""
         self.connection.close()
         yield
+        self.connection = self.connect()
+
+    def compact(self) -> None:
+        """Copy what is in the file to a new one, which takes its place: a file keeps the blocks that were freed."""
+        [(name, path)] = self.execute(
+            "select database_name, path from duckdb_databases() where database_name = current_database()"
+        )
+        database = Path(path)
+        aside, log = database.with_name(f"{database.name}.new"), database.with_name(f"{database.name}.wal")
+        for leftover in (aside, aside.with_name(f"{aside.name}.wal")):
+            leftover.unlink(missing_ok=True)
+        self.execute("force checkpoint")
+        self.execute(f"attach '{str(aside).replace(chr(39), chr(39) * 2)}' as rewritten")
+        self.execute(f'copy from database "{name}" to rewritten')
+        self.execute("checkpoint rewritten")
+        self.execute("detach rewritten")
+        sync_file(aside)
+        # All of the old log is in the old file; the new one must never meet it.
+        log.unlink(missing_ok=True)
+        # Still open, so that nobody is let into the old file any more.
+        aside.replace(database)
+        sync_file(database.parent)
+        self.connection.close()
         self.connection = self.connect()
 
     def upgrade(self) -> None:

@@ -101,7 +101,12 @@ class DuckLakeWarehouse(Warehouse):
         self.storage.mkdir(parents=True, exist_ok=True)
         # The lock, and what is said about a server that is away, are those of the catalog's database.
         with self._catalog.session() as catalog:
-            session = DuckLakeSession(self._attach, self.state, lambda: catalog.execute("select 1"))
+            session = DuckLakeSession(
+                self._attach,
+                self.state,
+                lambda: catalog.execute("select 1"),
+                lambda: catalog.compact((METADATA_SCHEMA,)),
+            )
             try:
                 session.upgrade()
                 yield session
@@ -167,11 +172,13 @@ class DuckLakeSession(DuckDBSession):
 
     Attributes:
         state: Keeps how far the lake was tidied.
+        compact_catalog: Writes the catalog's tables anew.
         assert_held: Raises where the lock went with its connection; the lake itself connects anew without a word.
     """
 
     state: Path
     assert_held: Callable[[], object]
+    compact_catalog: Callable[[], object]
 
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
@@ -196,6 +203,17 @@ class DuckLakeSession(DuckDBSession):
         generation = publish(self.connection, published, load_seq)
         self._tidy()
         return generation
+
+    def compact(self) -> None:
+        """Write the lake's files anew without rows that were removed, and forget every older snapshot and its files."""
+        self.execute(f"call ducklake_flush_inlined_data('{CATALOG}')")
+        self.execute(f"call ducklake_rewrite_data_files('{CATALOG}', delete_threshold => 0)")
+        self.execute(f"call ducklake_merge_adjacent_files('{CATALOG}')")
+        self.execute(f"call ducklake_expire_snapshots('{CATALOG}', older_than => now())")
+        self.execute(f"call ducklake_cleanup_old_files('{CATALOG}', cleanup_all => true)")
+        self.execute(f"call ducklake_delete_orphaned_files('{CATALOG}', cleanup_all => true)")
+        # The catalog quotes the least and the greatest value of every column of every file.
+        self.compact_catalog()
 
     def _tidy(self) -> None:
         """Join the small files that loads and builds left, and remove those that nobody can ask for any more."""

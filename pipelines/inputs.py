@@ -13,6 +13,7 @@ from pathlib import Path
 import dlt
 import pyarrow as pa
 
+from ingest.tombstones import Tombstones
 from models.inputs import INPUTS
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.input_changes import Change, FileReport, Input, changes_of
@@ -50,12 +51,14 @@ class InputLoader:
         inputs: At most one for each table.
         warehouse: Where the rows go.
         state: Working folder: dlt keeps a package under way there.
+        tombstones: Gives the list of those whose id does not come in, as it is now.
         now: Aware UTC clock.
     """
 
     inputs: Sequence[Input]
     warehouse: Warehouse
     state: Path
+    tombstones: Callable[[], Tombstones | None] = lambda: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def load(self) -> InputReport:
@@ -76,7 +79,7 @@ class InputLoader:
                 pipeline.load()
             held = HeldInputs(session)
             names = [each.name for each in self.inputs]
-            reports = self._load_changes(_Load(pipeline, held, names))
+            reports = self._load_changes(_Load(pipeline, held, names, self.tombstones()))
             return InputReport(tuple(reports))
 
     def _load_changes(self, load: "_Load") -> list[FileReport]:
@@ -111,6 +114,7 @@ class _Load:
     pipeline: dlt.Pipeline
     held: HeldInputs
     names: Sequence[str]
+    tombstones: Tombstones | None = None
 
     def commit(self, portion: Sequence[Change]) -> None:
         """Load *portion*, then take away what it no longer has, then record it."""
@@ -135,15 +139,21 @@ class _Load:
         elif changed:
             self.held.session.ask_for_build()
 
-    @staticmethod
-    def _tables(portion: Sequence[Change]) -> dict[str, list[pa.Table]]:
+    def _tables(self, portion: Sequence[Change]) -> dict[str, list[pa.Table]]:
         tables: dict[str, list[pa.Table]] = {}
         for change in portion:
             if change.rows is not None and change.rows.num_rows:
-                tables.setdefault(rows_table(change.report.input), []).append(change.rows)
+                tables.setdefault(rows_table(change.report.input), []).append(self._without_erased(change.rows))
             if change.errors is not None and change.errors.num_rows:
                 tables.setdefault(ERRORS, []).append(change.errors)
         return tables
+
+    def _without_erased(self, rows: pa.Table) -> pa.Table:
+        if not self.tombstones or "customer_id" not in rows.schema.names:
+            return rows
+        both = zip(rows["source_id"].to_pylist(), rows["customer_id"].to_pylist(), strict=True)
+        ids = [self.tombstones.replacement(source, customer) or customer for source, customer in both]
+        return rows.set_column(rows.schema.get_field_index("customer_id"), rows.schema.field("customer_id"), [ids])
 
     def _take_away(self, change: Change) -> None:
         record = change.record

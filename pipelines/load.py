@@ -21,6 +21,7 @@ import dlt
 
 from ingest.archive import Archive
 from ingest.staging import Segment, Stage
+from ingest.tombstones import Tombstones
 from pipelines.batches import Amendment, Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
@@ -159,10 +160,16 @@ class Loader:
             session.upgrade()
         return pipeline
 
+    def _tombstones(self) -> Tombstones:
+        # Read each time: somebody may have been erased since the last one.
+        return Tombstones(self.archive)
+
     def options(self, first: Sequence[Amendment] = (), last: Sequence[Amendment] = ()) -> ReadingOptions:
         """Return how segments are read, with the amendments *first* and *last* before and behind its own."""
+        tombstones = self._tombstones()
+        erased = (tombstones,) if tombstones else ()
         return ReadingOptions(
-            max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", (*first, *self.amendments, *last)
+            max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", (*erased, *first, *self.amendments, *last)
         )
 
     def portions(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -213,8 +220,9 @@ class Loader:
             self.notice(f"archive: removed {days}, kept are {self.archive_days} days")
 
     def _release(self, segments: Sequence[Segment]) -> None:
+        tombstones = self._tombstones()
         for segment in segments:
-            self.stage.release(segment, self.archive)
+            self.stage.release(segment, self.archive, tombstones.cleaned_line if tombstones else None)
 
     def _pipeline(self, session: WarehouseSession) -> dlt.Pipeline:
         apply_dlt_settings()

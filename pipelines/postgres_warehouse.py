@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import pyarrow as pa
 from dlt.common.destination import Destination
@@ -20,9 +21,9 @@ from pipelines.postgres_arrow import copy_in, fetch, put
 from pipelines.postgres_connection import connect, loss_in, refusal_in, sentence, transaction
 from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
 from pipelines.postgres_known_events import EventsOnServer
-from pipelines.postgres_publication import PUBLISHED, is_published, publish_marts
+from pipelines.postgres_publication import BUILT, PUBLISHED, is_published, publish_marts
 from pipelines.raw_tables import DATASET, RAW_TABLES, RawTable
-from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name, not_of
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name, not_of, quoted_names
 
 _LOCK = 0x686F6F6B6D617274
 """The advisory lock of whoever writes: one loader or build per database. "hookmart" in ASCII."""
@@ -30,6 +31,8 @@ _LOCK = 0x686F6F6B6D617274
 _FETCHED_ROWS = 100
 _STAGING_NAME = "staging-schema"
 _DISPLACED = "displaced_rows"
+
+OUR_SCHEMAS = (DATASET, "staging", "intermediate", BUILT, PUBLISHED)
 
 _COUNTED_BY_DAY = {*EVENT_COLUMNS, "quarantined_events", "deliveries"}
 """The tables whose rows of a day the status counts after each load."""
@@ -299,6 +302,21 @@ class PostgresSession(WarehouseSession):
     def is_published(self, _published: Path) -> bool:
         """Return whether every mart that was built is in `marts`."""
         return is_published(self.connection)
+
+    def compact(self, schemas: Sequence[str] = OUR_SCHEMAS) -> None:
+        """
+        Write every table of ours anew, without the rows that were removed, and what the planner knows of them.
+
+        The planner's figures quote values; only the owner of the database may write their table anew.
+        """
+        tables = self.execute(
+            "select schemaname, tablename from pg_tables "
+            rf"where schemaname in ({quoted_names(schemas)}) or schemaname like '{DATASET}\_staging%'"
+        )
+        for schema, table in sorted(tables):
+            self.execute(f'vacuum (full, analyze) "{schema}"."{table}"')
+        with suppress(psycopg2.errors.InsufficientPrivilege):
+            self.execute("vacuum full pg_catalog.pg_statistic")
 
     def upgrade(self) -> None:
         """Give every table of `raw` the indexes that keep looking up and merging as fast as they were at first."""

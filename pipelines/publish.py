@@ -39,15 +39,15 @@ def publish(connection: duckdb.DuckDBPyConnection, published: Path, load_seq: in
     work = published / f".making-{uuid4().hex}"
     work.mkdir()
     _copy_marts(connection, work / FILE_NAME)
-    _sync(work / FILE_NAME)
-    _sync(work)
+    sync_file(work / FILE_NAME)
+    sync_file(work)
     generation = _free_name(published, load_seq)
     work.rename(generation)
-    _sync(published)
+    sync_file(published)
     link = published / f".{CURRENT}-{uuid4().hex}"
     link.symlink_to(generation.name)
     link.replace(published / CURRENT)
-    _sync(published)
+    sync_file(published)
     _remove_old(published, generation)
     return generation
 
@@ -96,7 +96,20 @@ def _remove_old(published: Path, newest: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def remove_others(published: Path) -> None:
+    """Remove all generations but the current one; a reader that has one of them open keeps it until it closes."""
+    if not (published / CURRENT).exists():
+        return
+    current = (published / CURRENT).resolve().name
+    for path in published.glob("gen-*"):
+        if path.name != current:
+            shutil.rmtree(path)
+    _remove_leftovers(published)
+    sync_file(published)
+
+
+def sync_file(path: Path) -> None:
+    """Bring the content of a file, or the names in a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -302,6 +302,17 @@ class WarehouseSession(ABC):
             where exists (select 1 from ({newest}) as newest where {of_the_event})
         """)
 
+    def compact(self) -> None:  # noqa: B027 - an engine may keep nothing of what was removed
+        """Write the storage anew, so that nothing of what was removed or replaced stays on the disk."""
+
+    def empty_staging(self) -> None:
+        """Remove the rows that dlt left in its staging tables; they are merged, or will be read again."""
+        schemas = self.execute("select schema_name from information_schema.schemata")
+        for schema in sorted({name for (name,) in schemas if name.startswith(f"{DATASET}_staging")}):
+            for table in sorted(self.table_names(schema)):
+                if not table.startswith("_dlt"):
+                    self.execute(f"delete from {schema}.{table}")
+
     def forget_build(self) -> None:
         """Make the next build a full one: rows of `raw` were changed or removed, not only added."""
         if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
@@ -351,9 +362,6 @@ class WarehouseSession(ABC):
             )
 
 
-def by_name(sql: str, values: Mapping[str, Any] | None) -> str:
-    """Return *sql* with `%(name)s` for each `$name`, as drivers after Python's DB-API want it."""
-    return sql if values is None else re.sub(r"\$([a-z]\w*)", r"%(\1)s", sql.replace("%", "%%"))
 def not_of(batch_ids: Sequence[str], alias: str | None = None) -> str:
     """Return SQL, true of rows of `raw` that came with another batch."""
     column = "batch_id" if alias is None else f"{alias}.batch_id"
@@ -365,3 +373,6 @@ def quoted_names(batch_ids: Sequence[str]) -> str:
     return ", ".join(f"'{batch_id}'" for batch_id in batch_ids if re.fullmatch(r"[\w.-]+", batch_id))
 
 
+def by_name(sql: str, values: Mapping[str, Any] | None) -> str:
+    """Return *sql* with `%(name)s` for each `$name`, as drivers after Python's DB-API want it."""
+    return sql if values is None else re.sub(r"\$([a-z]\w*)", r"%(\1)s", sql.replace("%", "%%"))

@@ -1,0 +1,270 @@
+"""An erased customer stands in no file any more, comes back by no way, and no total has changed."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pytest
+import zstandard
+from typer.testing import CliRunner
+
+from hookmart.commands import app
+from ingest.erased_json import replaced_in
+from ingest.refused_directory import RefusedDirectory
+from ingest.refused_erasure import clean_refused
+from ingest.refused_request import RefusedRequest
+from ingest.staging import StagedLine
+from ingest.tombstones import Tombstones
+from models.columns import EVENT_COLUMNS
+from pipelines.batches import Counts
+from pipelines.duckdb_warehouse import DuckDBSession
+from pipelines.erasure import Erasure, ErasureReport
+from pipelines.warehouse import WarehouseSession
+from tests.line import RECEIVED_AT, Line, fixture_bodies, staged_line
+from tests.test_quarantine import assert_explained
+from tests.test_replay import raw_rows, replayed
+
+FIXTURES = Path(__file__).parent / "fixtures" / "events"
+CUSTOMER, EXTERNAL = "cus_5f3a77e0b1", "crm-9917-aa41"
+EXAMPLES = {json.loads(raw)["type"]: json.loads(raw) for raw in fixture_bodies(FIXTURES)}
+
+
+def conversion(number: int, who: str = CUSTOMER, external: str = EXTERNAL, **data: Any) -> dict[str, Any]:
+    """A conversion of a customer, told by the example."""
+    event: dict[str, Any] = json.loads(json.dumps(EXAMPLES["conversion.created"]))
+    event |= {"id": f"evt_c{number}"}
+    event["data"]["conversion"] |= {"id": f"cnv_{number}", "external_id": f"order-{number}"}
+    event["data"] |= {
+        "customer": {"id": who, "external_id": external, "country": "MT", "registered_at": event["timestamp"]}
+    }
+    event["data"] |= data
+    return event
+
+
+def commission(number: int, customer: str = CUSTOMER) -> dict[str, Any]:
+    """A commission for it."""
+    event: dict[str, Any] = json.loads(json.dumps(EXAMPLES["commission.calculated"]))
+    event |= {"id": f"evt_m{number}"}
+    event["data"]["commission"] |= {"id": f"com_{number}", "conversion_id": f"cnv_{number}", "customer_id": customer}
+    return event
+
+
+def staged(event: dict[str, Any] | bytes, after: int = 0) -> StagedLine:
+    raw = event if isinstance(event, bytes) else orjson.dumps(event)
+    return staged_line("acme", raw, RECEIVED_AT + timedelta(seconds=after))
+
+
+OTHER = conversion(4, "cus_other", "crm-other")
+ESCAPED = orjson.dumps(conversion(5)).replace(b"cus_5f3a", b"cus_\\u0035f3a")
+LINES = [
+    staged(conversion(1, tracking={"sub_ids": {"sub1": CUSTOMER}})),
+    staged(commission(1)),
+    staged(conversion(2, note={"who": [CUSTOMER, EXTERNAL]})),
+    staged({**conversion(2), "program_id": "another"}, after=1),
+    staged(ESCAPED),
+    staged(OTHER),
+    staged({**conversion(6), "type": "conversion.unheard_of"}),
+    staged(b'{"customer": {"id": "' + CUSTOMER.encode() + b'", '),
+    replace(
+        staged({**conversion(7), "type": "odd"}),
+        payload=None,
+        payload_base64="eyJjdXN0b21lcl9pZCI6ICJjdXNfNWYzYTc3ZTBiMSJ9",
+    ),
+]
+
+
+def erasure_of(line: Line) -> Erasure:
+    refused = RefusedDirectory(line.root / "refused")
+    return Erasure(line.loader, line.builder, lambda gone: clean_refused(refused, gone))
+
+
+def files_with(root: Path, *ids: str) -> list[str]:
+    """The files under *root* in which one of *ids* stands, unpacked or not."""
+    found = []
+    for path in root.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            if path.suffix == ".zst":
+                content += zstandard.decompress(content)
+            if any(each.encode() in content for each in ids):
+                found.append(str(path.relative_to(root)))
+    return found
+
+
+def told(root: Path) -> Line:
+    """A line with the customer everywhere: loaded, built twice, waiting, in conflict, refused, in an input."""
+    line = Line(root)
+    line.stage_lines(LINES[:3])
+    line.load()
+    line.build()
+    line.stage_lines(LINES[3:])
+    line.load()
+    line.build()
+    with line.warehouse.session() as session:
+        session.execute(
+            "create table raw.player_activity_rows (source_id varchar, customer_id varchar, ggr decimal(28, 8))"
+        )
+        session.execute(
+            f"insert into raw.player_activity_rows values ('acme', '{CUSTOMER}', 5), ('acme', 'cus_other', 7)"
+        )
+    request = RefusedRequest(
+        delivery_id="1", source_id="acme", received_at="2026-11-01T00:00:00Z", reason="bad_signature", method="POST",
+        url=None, headers=[], body_base64="eyJjdXN0b21lcl9pZCI6ICJjdXNfNWYzYTc3ZTBiMSJ9", is_redacted=False,
+        body_bytes=34,
+    )  # fmt: skip
+    (root / "refused").mkdir()
+    segment = line.stage_lines([])
+    shutil.move(segment, root / "refused" / segment.name)
+    (root / "refused" / segment.name).write_bytes(request.encode())
+    (line.stage.root / "spoilt.unreadable").write_bytes(b'\xff"' + CUSTOMER.encode() + b'" torn')
+    line.stage_lines([staged(conversion(8), after=5)])
+    return line
+
+
+@pytest.fixture(scope="module")
+def erased(tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, ErasureReport, dict[str, Any]]:
+    line = told(tmp_path_factory.mktemp("erased"))
+    before = line.marts()
+    return line, erasure_of(line).erase(CUSTOMER, ["acme"]), before
+
+
+def test_the_id_stands_in_no_file(erased: tuple[Line, ErasureReport, dict[str, Any]]) -> None:
+    """Neither the id nor the external one that came with it, in whatever spelling, is in any byte that is kept."""
+    line, report, _ = erased
+    assert files_with(line.root, CUSTOMER, EXTERNAL, "cus_\\\\u0035f3a", "ICJjdXNfNWYzYTc3ZTBiMSJ9") == []
+    assert report.rows == {
+        "conversion_events": 3, "commission_events": 1, "event_conflicts": 1, "quarantined_events": 3,
+        "player_activity_rows": 1,
+    }  # fmt: skip
+    assert (report.archived_segments, report.unreadable_segments, report.refused_requests) == (2, 1, 1)
+    (request,) = RefusedDirectory(line.root / "refused").requests()
+    assert request.is_redacted
+    tables = line.query_warehouse(
+        "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
+    )
+    for row in tables:
+        rows = line.query_warehouse(f'select * from "{row["table_schema"]}"."{row["table_name"]}"')
+        assert CUSTOMER not in repr(rows), row
+        assert EXTERNAL not in repr(rows), row
+
+
+def test_totals_are_what_they_were(erased: tuple[Line, ErasureReport, dict[str, Any]]) -> None:
+    """Every mart has the rows that it had, and its money; whose they are cannot be told, but that they are one's."""
+    line, _, before = erased
+    after = line.marts()
+    gone = {"customer_id", "customer_external_id", "customer_registered_at", "sub1", "load_seq"}
+    # One more conversion was staged when the customer was erased.
+    rows = [row for row in after["conversions"] if row["conversion_id"] != "cnv_8"]
+    assert [{k: v for k, v in row.items() if k not in gone} for row in rows] == [
+        {k: v for k, v in row.items() if k not in gone} for row in before["conversions"]
+    ]
+    assert after["commission_ledger"] == before["commission_ledger"]
+    customers = {row["customer_id"] for row in after["conversions"]}
+    assert len(customers) == 2
+    assert "cus_other" in customers
+    assert_explained(line)
+
+
+def test_nobody_comes_back(erased: tuple[Line, ErasureReport, dict[str, Any]], tmp_path: Path) -> None:
+    """Not by a replay, which changes nothing, nor by a redelivery, a new event, or a warehouse made anew."""
+    line = Line(tmp_path / "line")
+    shutil.copytree(erased[0].root, line.root, symlinks=True, dirs_exist_ok=True)
+    once = raw_rows(line)
+    report = replayed(line)
+    assert (report.loaded, report.changed, report.removed) == (0, 0, 0)
+    assert raw_rows(line) == once
+
+    line.stage_lines([staged(conversion(1, tracking={"sub_ids": {"sub1": CUSTOMER}}), after=60)])
+    line.stage_lines([staged(conversion(9), after=61)])
+    assert line.load().counts == Counts(received=2, loaded=1, duplicate=1)
+    assert files_with(line.root, CUSTOMER, EXTERNAL) == []
+    counted = line.query_warehouse("select count(distinct customer_id) as customers from raw.conversion_events")
+    assert counted == [{"customers": 2}]
+
+    again = Line(tmp_path / "again")
+    shutil.copytree(line.root / "archive", again.root / "archive")
+    replayed(again)
+    for table in EVENT_COLUMNS:
+        without = ("load_seq", "loaded_at", "replayed_at")
+        assert raw_rows(again, *without)[table] == raw_rows(line, *without)[table]
+    assert files_with(again.root, CUSTOMER, EXTERNAL) == []
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["remove_rows", *(pytest.param(each, marks=pytest.mark.slow) for each in ("empty_staging", "compact"))],
+)
+def test_an_erasure_that_dies_is_made_up_for(
+    erased: tuple[Line, ErasureReport, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """Wherever it ended, the same call again does the rest."""
+    line = Line(tmp_path)
+    line.builder = replace(line.builder, _manifest=erased[0].builder._manifest, _parsed=erased[0].builder._parsed)
+    line.stage_lines(LINES)
+    line.load()
+
+    def dying(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    owner = WarehouseSession if point == "empty_staging" else DuckDBSession
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, point, dying)
+        with pytest.raises(KeyboardInterrupt):
+            erasure_of(line).erase(CUSTOMER, ["acme"])
+    erasure_of(line).erase(CUSTOMER, ["acme"])
+    assert files_with(line.root, CUSTOMER) == []
+    assert_explained(line)
+
+
+def test_who_is_nowhere_is_said_to_be(tmp_path: Path) -> None:
+    """Exit code 0 and a sentence; and kept out from then on."""
+    line = Line(tmp_path)
+    (tmp_path / "hookmart.toml").write_text('[stage]\nurl = "stage"\n[warehouse]\ndatabase = "warehouse.duckdb"\n')
+    arguments = ["erase", "--config", str(tmp_path / "hookmart.toml"), "--customer", CUSTOMER, "--source", "acme"]
+    said = CliRunner().invoke(app, arguments)
+    assert (said.exit_code, "stands nowhere" in said.output) == (0, True)
+    document = json.loads(CliRunner().invoke(app, [*arguments, "--yes", "--json"]).stdout)
+    assert (document["found"], document["rows"]) == (False, {})
+    line.stage_lines([staged(conversion(1))])
+    line.load()
+    assert files_with(line.root, CUSTOMER) == []
+
+
+def test_an_id_that_looks_like_a_number_costs_no_amount() -> None:
+    """It goes where a customer's id stands, as text or as a number, and nowhere else; no other byte changes."""
+    text = (
+        '{"id": "42", "data": {"customer":{"id": 42, "external_id" : "x", "is_new":true},  "player_id":"42",'
+        '"commission":{"customer_id":"42","id":"42","amount":{"amount":"42","currency":"EUR"},"rate":42.10},'
+        '"changes":[{"field":"customer.id","old":"41","new":"42"},{"field":"value","old":"42","new":"43"}]}}'
+    )
+    expected = (
+        '{"id": "42", "data": {"customer":{"id": "gone", "external_id" : null, "is_new":true},  "player_id":"gone",'
+        '"commission":{"customer_id":"gone","id":"42","amount":{"amount":"42","currency":"EUR"},"rate":42.10},'
+        '"changes":[{"field":"customer.id","old":"41","new":"gone"},{"field":"value","old":"42","new":"43"}]}}'
+    )
+    assert replaced_in(text, lambda value: "gone" if value == "42" else None) == expected
+
+
+def test_an_id_that_is_another_things_id_too_stays_there() -> None:
+    """A partner, an order or an event that goes by the same text is nobody's customer."""
+    text = '{"id":"a1","data":{"partner":{"id":"a1"},"customer":{"id":"a1"},"conversion":{"id":"a1"},"x":["a1","a11"]}}'
+    assert replaced_in(text, lambda value: "gone" if value == "a1" else None) == text.replace(
+        '"customer":{"id":"a1"}', '"customer":{"id":"gone"}'
+    ).replace('["a1","a11"]', '["gone","a11"]')
+
+
+def test_the_list_holds_hashes_and_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    """The same id of another source is another customer's; the list survives, and knows no id."""
+    Tombstones(tmp_path).add([("acme", CUSTOMER)], "2026-11-28T00:00:00+00:00")
+    again = Tombstones(tmp_path)
+    assert again.replacement("acme", CUSTOMER)
+    assert again.replacement("zenith", CUSTOMER) is None
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert files_with(tmp_path, CUSTOMER) == []
+    with duckdb.connect() as connection:
+        assert connection.sql(f"select count(*) from read_json('{tmp_path}/erased.jsonl')").fetchall() == [(1,)]
