@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import orjson
+
 from models.columns import EVENT_COLUMNS
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+')
@@ -52,7 +54,7 @@ class _Value:
 
 def texts_in(text: str) -> set[str]:
     """Return everything in *text*, JSON or not, that may be an id as a whole."""
-    found = {_content(token) for token in _TOKEN.findall(text)}
+    found = {_content(token) for token in set(_TOKEN.findall(text))}
     return found if _is_json(text) else found | set(_WORD.findall(text))
 
 
@@ -150,7 +152,7 @@ def _content(token: str) -> str:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        orjson.loads(text)
+    except ValueError:
         return False
     return True

@@ -41,7 +41,7 @@ class Tombstones:
     directory: Path
     _key: bytes = field(init=False, repr=False, default=b"")
     _hashes: set[str] = field(init=False, repr=False, default_factory=set)
-    _living: set[tuple[str, str]] = field(init=False, repr=False, default_factory=set)
+    _living: dict[str, set[str]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read the list."""
@@ -82,19 +82,23 @@ class Tombstones:
 
     def replacement(self, source: str, text: str) -> str | None:
         """Return what stands for the id *text* of a source from now on; None where nobody was erased under it."""
-        if (source, text) in self._living:
+        living = self._living.setdefault(source, set())
+        if text in living:
             return None
         digest = self._hash(source, text)
         if digest in self._hashes:
             return _PREFIX + digest[:_DIGITS]
-        if len(self._living) >= _MOST_KNOWN:
-            self._living.clear()
-        self._living.add((source, text))
+        if len(living) >= _MOST_KNOWN:
+            living.clear()
+        living.add(text)
         return None
 
     def cleaned(self, source: str, text: str) -> str:
         """Return *text*, JSON or not, that *source* sent, without those who were erased; mostly the very same."""
-        if not self._hashes or all(self.replacement(source, each) is None for each in texts_in(text)):
+        if not self._hashes:
+            return text
+        unknown = texts_in(text) - self._living.setdefault(source, set())
+        if all(self.replacement(source, each) is None for each in unknown):
             return text
         return replaced_in(text, lambda each: self.replacement(source, each))
 
