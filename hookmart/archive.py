@@ -54,16 +54,17 @@ def replay(
     """Load archived batches again: what the warehouse lacks, and what reads otherwise today."""
     from dataclasses import asdict
 
-    from hookmart.wiring import loader_of
+    from hookmart.wiring import loader_of, mappings_of
     from pipelines.quarantine import Quarantine
     from pipelines.replay import ArchiveReplay, ReplaySelection
 
     with reported():
-        loader = loader_of(load_settings(config, os.environ))
+        settings = load_settings(config, os.environ)
+        loader = loader_of(settings)
         with busy("replaying") as show:
             report = ArchiveReplay(
                 loader,
-                Quarantine(loader.warehouse, loader.stage),
+                Quarantine(loader.warehouse, loader.stage, mappings_of(settings)),
                 is_dry_run=dry_run,
                 on_progress=lambda done, total: show(f"{done} of {total} segments"),
             ).replay(ReplaySelection(source, since, until))

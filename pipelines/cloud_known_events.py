@@ -31,10 +31,12 @@ class EventsInCloud(KnownEvents):
 
     Attributes:
         execute: Runs SQL, with values for its `$name`s, and returns the rows.
+        others: SQL, true of the rows that count.
     """
 
     execute: Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
     is_empty: bool
+    others: str = "1 = 1"
 
     def accepted(self, arriving: pa.Table) -> pa.Table:
         """Return those of *arriving* that are in an event table."""
@@ -67,7 +69,7 @@ class EventsInCloud(KnownEvents):
         found = []
         for start in range(0, len(ids), IDS_AT_A_TIME):
             part = ids[start : start + IDS_AT_A_TIME]
-            sql = statements.held_rows(tables, schema.names, key[0], len(part), condition)
+            sql = statements.held_rows(tables, schema.names, key[0], len(part), f"{condition} and {self.others}")
             found += self.execute(sql, {f"value_{at}": each for at, each in enumerate(part)})
         # The question went by the first part of the key alone.
         of_key = [schema.names.index(name) for name in key]

@@ -5,6 +5,7 @@ Names stand without quotes: Snowflake then reads them in capitals, which is how 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pipelines.raw_tables import DATASET, RawTable
 
@@ -16,6 +17,9 @@ PUBLISHED = "marts"
 LEASE_TABLE = "hookmart_lease"
 LEASE_SECONDS = 3600
 """How long others wait for a holder who does not come back."""
+
+_VALUES_AT_A_TIME = 2_000
+"""In one statement."""
 
 _LEASE = f"{DATASET}.{LEASE_TABLE}"
 
@@ -39,6 +43,30 @@ def merge(raw: RawTable, columns: Sequence[str], staging: str) -> Iterator[str]:
         f"from {staging}.{raw.name}) as arriving "
         f"where copy_number = 1 and not exists (select 1 from {held} as held where {same})"
     )
+
+
+def removal(table: str, key: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what removes the rows with these keys, and the values for its `$name`s."""
+    for part in _portions(rows, len(key)):
+        same = (" and ".join(f"{name} = $v_{at}_{place}" for place, name in enumerate(key)) for at in range(len(part)))
+        yield f"delete from {DATASET}.{table} where {' or '.join(f'({each})' for each in same)}", _values(part, key)
+
+
+def addition(table: str, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what adds these rows, and the values for its `$name`s."""
+    for part in _portions(rows, len(names)):
+        places = (", ".join(f"$v_{at}_{place}" for place in range(len(names))) for at in range(len(part)))
+        listed = ", ".join(f"({each})" for each in places)
+        yield f"insert into {DATASET}.{table} ({', '.join(names)}) values {listed}", _values(part, names)
+
+
+def _portions(rows: Sequence[dict[str, Any]], width: int) -> Iterator[Sequence[dict[str, Any]]]:
+    size = max(1, _VALUES_AT_A_TIME // width)
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _values(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    return {f"v_{at}_{place}": row[name] for at, row in enumerate(rows) for place, name in enumerate(names)}
 
 
 def held_rows(tables: Sequence[str], columns: Sequence[str], name: str, places: int, condition: str) -> str:

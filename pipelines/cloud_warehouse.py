@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ from pipelines.cloud_known_events import EventsInCloud
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
 from pipelines.raw_tables import DATASET, RAW_TABLES
-from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name, not_of
 
 _FETCHED_ROWS = 100
 _HOLDER_NAME = "warehouse-holder"
@@ -290,7 +290,37 @@ class CloudSession(WarehouseSession):
     @property
     def known_events(self) -> EventsInCloud:
         """What `raw` holds of the lines of a load."""
-        return EventsInCloud(self.execute, is_empty=bool(self.missing_tables()))
+        return self.known_apart_from(())
+
+    def known_apart_from(self, batch_ids: Sequence[str]) -> EventsInCloud:
+        """Return the same without what came with these batches."""
+        others = not_of(batch_ids) if batch_ids else "1 = 1"
+        return EventsInCloud(self.execute, bool(self.missing_tables()), others)
+
+    @contextmanager
+    def changing(self, displaced: pa.Table | None) -> Iterator[None]:
+        """Hold a transaction: what is changed meanwhile is all there or not at all, *displaced* gone with it."""
+        with self.client.begin_transaction():
+            self._renew_lease()
+            yield
+            if displaced is not None:
+                self.remove_displaced()
+
+    def remove_rows(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
+        """Remove from a table of `raw` those that agree with one of *rows* in *key*."""
+        for sql, values in statements.removal(table, list(key), rows.select(list(key)).to_pylist()):
+            self.execute(sql, values)
+
+    def add_rows(self, table: str, rows: pa.Table) -> None:
+        """Add *rows* to a table of `raw`; few, since they go in the statement."""
+        for sql, values in statements.addition(table, rows.schema.names, self.fitted({table: rows})[table].to_pylist()):
+            self.execute(sql, values)
+
+    def empty_staging(self) -> None:
+        """Remove what dlt left in this loader's staging schema."""
+        for table in sorted(self.table_names(self.warehouse.holder)):
+            if not table.startswith("_dlt"):
+                self.execute(f"delete from {self.warehouse.holder}.{table} where 1 = 1")
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, few at a time."""

@@ -196,7 +196,7 @@ def _clean_raw(session: WarehouseSession, tombstones: Tombstones, ids: Sequence[
             continue
         session.forget_build()
         key = (*RAW_TABLES[table].key, "batch_id") if table in EVENT_COLUMNS else RAW_TABLES[table].key
-        with session.loading(None):
+        with session.changing(None):
             session.remove_rows(table, pa.Table.from_pylist([old for old, _ in changed], schema=held.schema), key)
             session.add_rows(table, pa.Table.from_pylist([new for _, new in changed], schema=held.schema))
         yield table, len(changed)
@@ -221,14 +221,20 @@ def _clean_raw(session: WarehouseSession, tombstones: Tombstones, ids: Sequence[
 
 
 def _rows_with(session: WarehouseSession, table: str, ids: Sequence[str]) -> pa.Table:
-    """Return the rows of *table* whose text may hold one of *ids*, spelled with escapes or in base64 as well."""
-    names = {f"id_{number}": text for number, text in enumerate(sorted(set(ids)))}
+    """Return the rows of *table* whose text may hold one of *ids*."""
+    texts = sorted(set(ids))
+    return session.arrow(rows_with(table, len(texts)), {f"id_{at}": text for at, text in enumerate(texts)})
+
+
+def rows_with(table: str, number: int) -> str:
+    """Return the query for rows that may hold one of so many `$id_0`, in base64 or spelled with escapes as well."""
     texts = ["payload", *(_PATHS[table] if table in EVENT_COLUMNS else ())]
-    found = [f"strpos({column}, ${name}) > 0" for column in texts for name in names]
-    found.append("strpos(payload, '\\u') > 0")
+    # Every engine knows `replace`; how to look for a text within another they have no common word for.
+    found = [f"{column} <> replace({column}, $id_{at}, '')" for column in texts for at in range(number)]
+    found.append("payload <> replace(payload, chr(92) || 'u', '')")
     if table == "quarantined_events":
         found.append("payload_base64 is not null")
-    return session.arrow(f"select * from {DATASET}.{table} where {' or '.join(found)}", names)
+    return f"select * from {DATASET}.{table} where {' or '.join(found)}"
 
 
 def _cleaned_row(table: str, row: dict[str, Any], tombstones: Tombstones) -> dict[str, Any]:

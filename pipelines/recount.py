@@ -76,7 +76,7 @@ class Recount:
         if not self.changes:
             return
         session.forget_build()
-        with session.loading(self.displaced):
+        with session.changing(self.displaced):
             for table, change in self.changes.items():
                 raw = RAW_TABLES[table]
                 if change.removed.num_rows:
@@ -85,10 +85,10 @@ class Recount:
                 if change.added.num_rows:
                     session.add_rows(table, change.added)
             if "replayed_events" in self.changes:
-                session.execute(_REOPEN)
+                session.execute(REOPEN)
 
 
-_REOPEN = f"""
+REOPEN = f"""
     update {DATASET}.quarantined_events
     set replayed_at = null
     where

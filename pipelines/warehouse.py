@@ -195,6 +195,10 @@ class WarehouseSession(ABC):
         """Let dbt write to the warehouse meanwhile, and nobody else of us where the engine can tell us apart."""
         yield
 
+    def changing(self, displaced: pa.Table | None) -> AbstractContextManager[None]:
+        """Stand by while rows of `raw` are changed, in one transaction; *displaced* as `loading` has it."""
+        return self.loading(displaced)
+
     def upgrade(self) -> None:  # noqa: B027 - an engine without older versions has nothing to bring up
         """Bring the tables of a warehouse that an earlier version made to today's shape; again and again."""
 
@@ -311,7 +315,7 @@ class WarehouseSession(ABC):
         for schema in sorted({name for (name,) in schemas if name.startswith(f"{DATASET}_staging")}):
             for table in sorted(self.table_names(schema)):
                 if not table.startswith("_dlt"):
-                    self.execute(f"delete from {schema}.{table}")
+                    self.execute(f"delete from {schema}.{table} where 1 = 1")
 
     def forget_build(self) -> None:
         """Make the next build a full one: rows of `raw` were changed or removed, not only added."""

@@ -21,10 +21,12 @@ from models.columns import EVENT_COLUMNS
 from models.inputs import INPUTS
 from pipelines import cloud_statements as statements
 from pipelines.completeness import completeness, days_of_loads, ledger_by_source
+from pipelines.erasure import rows_with
 from pipelines.fates import KNOWN_SCHEMA
 from pipelines.input_tables import FILES, HeldInputs, latest_rows
 from pipelines.quarantine import Quarantine
 from pipelines.raw_tables import RAW_TABLES
+from pipelines.recount import REOPEN
 from pipelines.warehouse import WarehouseSession
 from tests.dialects import CLOUDS, faults
 
@@ -115,7 +117,9 @@ class RecordingSession(WarehouseSession):
     def table_names(self, schema: str) -> set[str]:
         return {"builds"} if schema == "intermediate" else {*RAW_TABLES, *INPUTS, FILES} - self.hidden
 
-    destination = known_events = arrow = publish = is_published = cast("Any", None)
+    destination = known_events = known_apart_from = remove_rows = add_rows = arrow = publish = is_published = cast(
+        "Any", None
+    )
 
 
 class RecordingWarehouse:
@@ -182,6 +186,11 @@ def our_own_sql(dialect: str) -> list[str]:
         statements.renew_lease(NOW[dialect]),
         statements.RELEASE_LEASE,
         statements.OTHER_HOLDERS,
+        REOPEN,
+        rows_with("conversion_events", 2),
+        rows_with("quarantined_events", 1),
+        *(sql for sql, _ in statements.removal("deliveries", ["delivery_id"], [{"delivery_id": "one"}])),
+        *(sql for sql, _ in statements.addition("loads", ["batch_id", "received"], [{"batch_id": "b", "received": 1}])),
     ]
 
 
