@@ -14,7 +14,7 @@ import orjson
 
 from models.columns import EVENT_COLUMNS
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+')
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]+')
 _WORD = re.compile(r"[^\s\"'{}\[\]:,;&=<>()\\]+")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 

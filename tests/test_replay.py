@@ -165,6 +165,7 @@ def dying(done: int, _all: int) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_replay_that_dies_between_two_portions_is_made_up_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each portion is whole or not there; another call brings the rest, and the end is the same."""
     expected = Line(line.root.parent / "expected")
@@ -204,6 +205,7 @@ def test_what_waited_and_fits_today_is_loaded_and_marked(tmp_path: Path) -> None
     assert_explained(line)
 
 
+@pytest.mark.slow
 def test_a_replay_that_no_longer_fits_waits_again(tmp_path: Path) -> None:
     """An event that a corrected mapping takes back out of its table is open in quarantine once more, not lost."""
     line = Line(tmp_path)
@@ -225,6 +227,7 @@ def test_a_replay_that_no_longer_fits_waits_again(tmp_path: Path) -> None:
     assert_explained(line)
 
 
+@pytest.mark.slow
 def test_a_source_and_a_stretch_of_time_are_replayed_by_themselves(line: Line, tmp_path: Path) -> None:
     """Into an empty warehouse comes what was asked for; the rest comes later, and is counted once."""
     again = Line(tmp_path / "again")
