@@ -19,7 +19,7 @@ REJECTION = "rejection"
 COMMISSIONS = ("commission", "commission_earned", "commission_adjusted")
 PAYOUTS = ("payout", "payout_returned")
 KINDS = (*CONVERSIONS, REJECTION, *COMMISSIONS, *PAYOUTS)
-"""What is compared. Clicks are not among them: no mart has one row per click."""
+"""What is compared. Clicks are not among them: reports count clicks and do not list them."""
 
 CONVERSION_MONEY = {
     "value": ("value_amount", "value_currency"),

@@ -6,6 +6,7 @@ It shares no line with the product. Where the two disagree, one of them has misr
 
 from collections.abc import Callable, Iterable
 
+from tests.oracle_clicks import CLICK_COLUMNS, click_rows
 from tests.oracle_conversions import (
     CONVERSION_COLUMNS,
     FRAUD_REJECTION_COLUMNS,
@@ -21,8 +22,9 @@ from tests.oracle_entities import (
     partner_rows,
     payout_rows,
 )
-from tests.oracle_events import Posted, Row, distinct_live_events, partners_under_test
+from tests.oracle_events import Event, Posted, Row, distinct_live_events, partners_under_test
 from tests.oracle_exceptions import EXCEPTION_COLUMNS, exception_rows
+from tests.oracle_fraud import SCORECARD_COLUMNS, SIGNAL_COLUMNS, scorecard_rows, signal_rows
 from tests.oracle_ledger import ledger_entries
 from tests.oracle_liabilities import (
     AGING_COLUMNS,
@@ -33,6 +35,12 @@ from tests.oracle_liabilities import (
     liability_rows,
     newest_day,
 )
+from tests.oracle_partner_history import (
+    PARTNER_HISTORY_COLUMNS,
+    PARTNER_TIER_COLUMNS,
+    partner_history_rows,
+    partner_tier_rows,
+)
 from tests.oracle_payouts import (
     FAILURE_COLUMNS,
     PERFORMANCE_COLUMNS,
@@ -42,6 +50,17 @@ from tests.oracle_payouts import (
     reconciliation_rows,
 )
 from tests.oracle_rates import Quotes, Rates
+from tests.oracle_roll_ups import (
+    FUNNEL_COLUMNS,
+    PARTNER_PERFORMANCE_COLUMNS,
+    REJECTIONS_COLUMNS,
+    TRAFFIC_COLUMNS,
+    funnel_rows,
+    partner_performance_rows,
+    rejections_daily_rows,
+    told_conversions,
+    traffic_rows,
+)
 from tests.oracle_statement import LEDGER_COLUMNS, STATEMENT_COLUMNS, ClosedMonths, ledger_rows, statement_rows
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -59,6 +78,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "fraud_rejections": FRAUD_REJECTION_COLUMNS,
     "partners": PARTNER_COLUMNS,
     "data_exceptions": EXCEPTION_COLUMNS,
+    "partner_history": PARTNER_HISTORY_COLUMNS,
+    "partner_tiers": PARTNER_TIER_COLUMNS,
+    "clicks": CLICK_COLUMNS,
+    "conversion_funnel_daily": FUNNEL_COLUMNS,
+    "traffic_source_daily": TRAFFIC_COLUMNS,
+    "partner_performance_daily": PARTNER_PERFORMANCE_COLUMNS,
+    "rejections_daily": REJECTIONS_COLUMNS,
+    "fraud_signals_daily": SIGNAL_COLUMNS,
+    "fraud_scorecard": SCORECARD_COLUMNS,
 }
 PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "commission_ledger": ("source_id", "ledger_entry_id"),
@@ -75,6 +103,15 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "fraud_rejections": ("source_id", "event_id"),
     "partners": ("source_id", "partner_id"),
     "data_exceptions": ("source_id", "exception_id"),
+    "partner_history": ("source_id", "partner_id", "valid_from"),
+    "partner_tiers": ("source_id", "partner_id", "plan", "effective_from"),
+    "clicks": ("source_id", "click_id"),
+    "conversion_funnel_daily": FUNNEL_COLUMNS[:6],
+    "traffic_source_daily": TRAFFIC_COLUMNS[:6],
+    "partner_performance_daily": PARTNER_PERFORMANCE_COLUMNS[:4],
+    "rejections_daily": REJECTIONS_COLUMNS[:6],
+    "fraud_signals_daily": SIGNAL_COLUMNS[:4],
+    "fraud_scorecard": SCORECARD_COLUMNS[:2],
 }
 
 
@@ -119,6 +156,9 @@ def expected_marts(
         "payout_reconciliation": reconciliation_rows(payouts, events, ledger),
         "fraud_rejections": fraud_rejection_rows(events, entries),
         "partners": partner_rows(events),
+        "partner_history": partner_history_rows(events),
+        "partner_tiers": partner_tier_rows(events, reporting_timezone),
+        "clicks": click_rows(events, reporting_timezone),
     }
     marts = {
         name: sorted(
@@ -133,7 +173,22 @@ def expected_marts(
         (row for row in exceptions if (row["source_id"], row["partner_id"]) not in under_test),
         key=_by(PRIMARY_KEYS["data_exceptions"]),
     )
-    return marts
+    return marts | roll_ups(events, marts, reporting_timezone)
+
+
+def roll_ups(events: list[Event], marts: dict[str, list[Row]], timezone: str) -> dict[str, list[Row]]:
+    """The marts that are counted from the entities in *marts*."""
+    clicks, told = marts["clicks"], told_conversions(events, marts["conversions"], timezone)
+    signals = signal_rows(events, told, clicks, marts["payouts"], timezone)
+    counted = {
+        "conversion_funnel_daily": funnel_rows(clicks, told),
+        "traffic_source_daily": traffic_rows(clicks, told),
+        "partner_performance_daily": partner_performance_rows(clicks, told, marts["commission_ledger"]),
+        "rejections_daily": rejections_daily_rows(marts["fraud_rejections"], told, timezone),
+        "fraud_signals_daily": signals,
+        "fraud_scorecard": scorecard_rows(marts["partners"], signals, marts["commission_statement_monthly"]),
+    }
+    return {name: sorted(rows, key=_by(PRIMARY_KEYS[name])) for name, rows in counted.items()}
 
 
 def _by(columns: tuple[str, ...]) -> Callable[[Row], tuple[object, ...]]:

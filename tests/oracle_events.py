@@ -27,6 +27,7 @@ _RANKS = {
     "commission.calculated": 1,
     "commission.adjusted": 2,
     "commission.approved": 3,
+    "commission.tier_changed": 4,
     "payout.scheduled": 1,
     "payout.processing": 2,
     "payout.completed": 3,

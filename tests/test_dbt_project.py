@@ -84,6 +84,23 @@ CORRUPTIONS = {
         "update marts.customer_cohorts_monthly set margin_rc = 1",
         "update marts.revshare_monthly set variance_rc = 1",
     ],
+    "partner_history_is_gapless": [
+        "update marts.partner_history set valid_to = valid_to + interval 1 second where not is_current",
+        "update marts.partner_history set is_current = false",
+        "update marts.partner_history set status = 'dormant' where is_current",
+        "delete from marts.partner_history where not is_inferred",
+    ],
+    "partner_tiers_do_not_overlap": [
+        "update marts.partner_tiers set effective_to = null",
+        "update marts.partner_tiers set effective_to = effective_from",
+    ],
+    "roll_ups_add_up": [
+        "update marts.conversion_funnel_daily set gross_clicks = gross_clicks + 1",
+        "update marts.traffic_source_daily set conversions = conversions + 1",
+        "update marts.rejections_daily set cohort_rejected = cohort_rejected + 1",
+        "update marts.partner_performance_daily set returned = returned + 0.00000001",
+        "delete from marts.partner_performance_daily where currency = 'USD'",
+    ],
     "money_is_exact": [
         "alter table marts.payouts alter amount type double",
         "alter table marts.commission_statement_monthly alter earned_rc type decimal(28, 4)",

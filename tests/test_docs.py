@@ -236,6 +236,27 @@ def test_every_documented_column_is_one(line: Line, mart: str) -> None:
         assert columns <= set(_terms(section))
 
 
+def test_every_metric_is_a_column_of_its_mart(line: Line) -> None:
+    """The dictionary of metrics names marts and columns that are there, each once."""
+    rows = _table(DOCUMENTS["metrics.md"], "metric")
+    assert len({row[0] for row in rows}) == len(rows) > 0
+    for metric, _, mart, column in rows:
+        columns = {row["column_name"] for row in line.query(f"describe marts.{_terms(mart)[0]}")}
+        assert _terms(column)[0] in columns, metric
+
+
+def test_every_fraud_signal_is_listed() -> None:
+    """A signal that is added is missed in the documentation."""
+    (model,) = yaml.safe_load(MARTS["fraud_signals_daily"].with_suffix(".yml").read_text())["models"]
+    [accepted] = [
+        test["accepted_values"]["arguments"]["values"]
+        for column in model["columns"]
+        for test in column.get("data_tests", ())
+    ]
+    rows = _table(_section(MARTS_MD, "`fraud_signals_daily`"), "signal")
+    assert [_terms(row[0])[0] for row in rows] == accepted
+
+
 def test_every_kind_of_ledger_entry_is_listed() -> None:
     """The entry types and the buckets are those that the ledger is tested to hold."""
     (model,) = yaml.safe_load(MARTS["commission_ledger"].with_suffix(".yml").read_text())["models"]

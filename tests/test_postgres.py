@@ -28,6 +28,7 @@ from tests.postgres_line import PostgresLine, sorted_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
 from tests.programme_activity import plan_stories
 from tests.programme_inputs import programme_inputs
+from tests.programme_traffic import dense_traffic
 from tests.programmes import mutate_delivery, random_programme
 from tests.test_load import assert_accounted_for, distinct_ids, ids
 
@@ -61,7 +62,8 @@ def built(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> P
     line.execute(f"alter database {line.database} set timezone = 'Asia/Tokyo'")
     line.execute(f"alter database {line.database} set datestyle = 'German'")
     line.twin = Line(tmp_path_factory.mktemp("twin"), TIMEZONE)
-    parts = mutate_delivery([*random_programme(3), *plan_stories()], random.Random(3), batches=3)
+    posts = [*random_programme(3), *plan_stories(), *dense_traffic(3, sources=("dense",))]
+    parts = mutate_delivery(posts, random.Random(3), batches=3)
     changed = [{**post, "data": {**post["data"], "note": "another body"}} for post in parts[1][:4]]
     segments = [
         staged(line, posts) for posts in ([*parts[0], *changed], parts[1], [*parts[2], *changed, *parts[0][:3]])

@@ -12,3 +12,9 @@
     {%- else -%} true
     {%- endif -%}
 {%- endmacro %}
+
+{#
+    SQL: false in a run that derives everything anew, where nobody asks what was touched: to list all that was ever loaded
+    would be work for nothing.
+#}
+{% macro unless_all_is_derived() -%} {{ "false" if flags.FULL_REFRESH else "true" }} {%- endmacro %}

@@ -4,6 +4,10 @@
 
 -- depends_on: {{ ref("commission_statement_monthly") }}
 -- depends_on: {{ ref("partner_economics") }}
+-- depends_on: {{ ref("conversion_funnel_daily") }}
+-- depends_on: {{ ref("partner_performance_daily") }}
+-- depends_on: {{ ref("rejections_daily") }}
+-- depends_on: {{ ref("fraud_scorecard") }}
 with
 
     columns_of_marts as (
@@ -28,7 +32,17 @@ with
                 money_column like '%amount'
                 or money_column like '%balance'
                 or right(money_column, 3) = '_rc'
-                or money_column in ('earned', 'adjusted', 'transferred', 'paid', 'returned')
+                or money_column in (
+                    'earned',
+                    'adjusted',
+                    'transferred',
+                    'approved',
+                    'paid',
+                    'returned',
+                    'revenue',
+                    'net_commission',
+                    'cohort_commission'
+                )
             )
             and (
                 not (data_type like 'decimal%' or data_type = 'numeric')

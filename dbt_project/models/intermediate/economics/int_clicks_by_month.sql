@@ -1,32 +1,19 @@
-{{
-    config(
-        unique_key=["source_id", "partner_id", "month"],
-        touched_by="touched_click_months",
-    )
-}}
-
-{% set touched = ref("touched_click_months") %}
+{{ config(materialized="table") }}
 
 with
 
-    click_events as (
-
-        select *, {{ month_of(reporting_date("occurred_at")) }} as month
-        from {{ ref("stg_raw__click_events") }}
-
-    ),
+    clicks_by_day as (select * from {{ ref("int_clicks_by_day") }}),
 
     clicks_by_month as (
 
         select
             source_id,
             partner_id,
-            month,
-            count(*) as gross_clicks,
-            sum(case when validity in ('valid', 'duplicate') then 1 else 0 end) as total_clicks,
-            sum(case when validity = 'valid' and is_unique then 1 else 0 end) as unique_clicks
-        from click_events
-        where {{ only_touched("click_events", touched, ["source_id", "partner_id", "month"]) }}
+            {{ month_of("click_date") }} as month,
+            sum(gross_clicks) as gross_clicks,
+            sum(total_clicks) as total_clicks,
+            sum(unique_clicks) as unique_clicks
+        from clicks_by_day
         group by 1, 2, 3
 
     )

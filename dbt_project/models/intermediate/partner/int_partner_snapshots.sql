@@ -1,6 +1,7 @@
 {#
     Keeps the newest of what it knew and what came since, instead of reading every click of a partner again: the larger
-    order key wins whichever arrived first, so the rows do not depend on the order of loads.
+    order key wins whichever arrived first, and the earlier time it was first seen, so the rows do not depend on the order
+    of loads.
 #}
 {{
     config(
@@ -36,7 +37,7 @@ with
             "commission_events",
             "payout_events",
         ] %}
-            select {{ columns | join(", ") }}
+            select {{ columns | join(", ") }}, occurred_at as first_seen_at
             from {{ ref("stg_raw__" ~ table) }} as events
             {% if is_incremental() %}
                 where {{ loaded_since_last_build("events") }}
@@ -51,7 +52,7 @@ with
         from new_snapshots
         {% if is_incremental() %}
             union all
-            select {{ columns | join(", ") }}
+            select {{ columns | join(", ") }}, first_seen_at
             from {{ this }} as known
             where
                 exists (
@@ -71,14 +72,17 @@ with
             *,
             row_number() over (
                 partition by source_id, partner_id order by {{ order_key("snapshots", "desc") }}
-            ) as newness
+            ) as newness,
+            min(first_seen_at) over (partition by source_id, partner_id) as earliest_seen_at
         from snapshots
 
     ),
 
     partner_snapshots as (
 
-        select {{ columns | join(", ") }} from snapshots_by_newness where newness = 1
+        select {{ columns | join(", ") }}, earliest_seen_at as first_seen_at
+        from snapshots_by_newness
+        where newness = 1
 
     )
 
