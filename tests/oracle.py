@@ -173,18 +173,18 @@ def expected_marts(
         (row for row in exceptions if (row["source_id"], row["partner_id"]) not in under_test),
         key=_by(PRIMARY_KEYS["data_exceptions"]),
     )
-    return marts | roll_ups(events, marts, reporting_timezone)
+    return marts | roll_ups(events, marts, reporting_timezone, rates)
 
 
-def roll_ups(events: list[Event], marts: dict[str, list[Row]], timezone: str) -> dict[str, list[Row]]:
+def roll_ups(events: list[Event], marts: dict[str, list[Row]], timezone: str, rates: Rates) -> dict[str, list[Row]]:
     """The marts that are counted from the entities in *marts*."""
     clicks, told = marts["clicks"], told_conversions(events, marts["conversions"], timezone)
     signals = signal_rows(events, told, clicks, marts["payouts"], timezone)
     counted = {
-        "conversion_funnel_daily": funnel_rows(clicks, told),
-        "traffic_source_daily": traffic_rows(clicks, told),
+        "conversion_funnel_daily": funnel_rows(clicks, told, rates),
+        "traffic_source_daily": traffic_rows(clicks, told, rates),
         "partner_performance_daily": partner_performance_rows(clicks, told, marts["commission_ledger"]),
-        "rejections_daily": rejections_daily_rows(marts["fraud_rejections"], told, timezone),
+        "rejections_daily": rejections_daily_rows(marts["fraud_rejections"], told, timezone, rates),
         "fraud_signals_daily": signals,
         "fraud_scorecard": scorecard_rows(marts["partners"], signals, marts["commission_statement_monthly"]),
     }

@@ -344,15 +344,14 @@ def scorecard_rows(partners: list[Row], signals: list[Row], statement: list[Row]
         balances = [
             row for row in statement if (row["source_id"], row["partner_id"]) == key and row["month"] == last_month
         ]
-        is_rate_missing = any(row["currency"] != "EUR" for row in balances)
-        exposure = sum((row["pending_balance"] + row["payable_balance"] for row in balances), Decimal(0))
+        is_rate_missing = any(row["pending_rc"] is None or row["payable_rc"] is None for row in balances)
         values = (
             *key,
             min(100, sum(_WEIGHTS[name] for name in names)),
             ", ".join(names) or None,
             len(names),
             len(breaches),
-            None if is_rate_missing else exposure,
+            None if is_rate_missing else sum((row["pending_rc"] + row["payable_rc"] for row in balances), Decimal(0)),
             is_rate_missing,
             newest,
         )

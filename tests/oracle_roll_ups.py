@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tests.oracle_clicks import local_day
 from tests.oracle_events import Event, Row, grouped, newest_object
+from tests.oracle_rates import Rates
 
 REPORTING_CURRENCY = "EUR"
 NONE = "(none)"
@@ -166,12 +167,17 @@ def percentile(values: Iterable[Any], percent: int) -> Any:
     return ranked[-(-len(ranked) * percent // 100) - 1] if ranked else None
 
 
-def _in_rc(pairs: Iterable[tuple[Decimal | None, str | None]]) -> Decimal | None:
-    """The sum in the reporting currency; None where one of the amounts has no rate."""
-    amounts = [(amount, currency) for amount, currency in pairs if amount is not None]
-    if any(currency != REPORTING_CURRENCY for _, currency in amounts):
-        return None
-    return sum((amount for amount, _ in amounts), Decimal(0))
+def _in_rc(pairs: Iterable[tuple[Decimal | None, str | None]], day: date, rates: Rates) -> Decimal | None:
+    """The sum in the reporting currency, at the rates of *day*; None where one of the amounts has none."""
+    total = Decimal(0)
+    for amount, currency in pairs:
+        if amount is None or currency is None:
+            continue
+        rate = rates.on(day, currency)
+        if rate is None:
+            return None
+        total += rate.of(amount)
+    return total
 
 
 def _click_counts(clicks: list[Row]) -> dict[str, int]:
@@ -188,7 +194,7 @@ def _named(value: str | None) -> str:
     return NONE if value is None else value
 
 
-def funnel_rows(clicks: list[Row], told: list[Told]) -> list[Row]:
+def funnel_rows(clicks: list[Row], told: list[Told], rates: Rates) -> list[Row]:
     """`conversion_funnel_daily`."""
     by_key: dict[tuple[Any, ...], tuple[list[Row], list[Told]]] = defaultdict(lambda: ([], []))
     unique_by_place: Counter[tuple[Any, ...]] = Counter()
@@ -218,10 +224,9 @@ def funnel_rows(clicks: list[Row], told: list[Told]) -> list[Row]:
         counts["duplicate_conversions"] = len(everything) - len(own)
         clicked = _click_counts(own_clicks)
         values = [(each.row["value_amount"], each.row["value_currency"]) for each in own]
-        value = _in_rc(values)
-        qualified_value = _in_rc(
-            pair for pair, each in zip(values, own, strict=True) if each.row["status"] == "qualified"
-        )
+        value = _in_rc(values, key[2], rates)
+        qualified = [pair for pair, each in zip(values, own, strict=True) if each.row["status"] == "qualified"]
+        qualified_value = _in_rc(qualified, key[2], rates)
         seconds = [each.row["seconds_to_qualify"] for each in own if each.row["seconds_to_qualify"] is not None]
         row = dict(zip(_FUNNEL_KEY, key, strict=True))
         row |= {name: clicked[name] for name in _CLICKS} | {name: counts[name] for name in _FUNNEL_COUNTS}
@@ -240,7 +245,7 @@ def funnel_rows(clicks: list[Row], told: list[Told]) -> list[Row]:
     return rows
 
 
-def traffic_rows(clicks: list[Row], told: list[Told]) -> list[Row]:
+def traffic_rows(clicks: list[Row], told: list[Told], rates: Rates) -> list[Row]:
     """`traffic_source_daily`."""
     by_key: dict[tuple[Any, ...], tuple[list[Row], list[Told]]] = defaultdict(lambda: ([], []))
     for click in clicks:
@@ -255,7 +260,8 @@ def traffic_rows(clicks: list[Row], told: list[Told]) -> list[Row]:
     for key, (own_clicks, own) in by_key.items():
         counts = Counter(name for each in own for name, is_one in each.tally().items() if is_one)
         clicked = _click_counts(own_clicks)
-        value = _in_rc((each.row["value_amount"], each.row["value_currency"]) for each in own)
+        values = [(each.row["value_amount"], each.row["value_currency"]) for each in own]
+        value = _in_rc(values, key[2], rates)
         row = dict(zip(_TRAFFIC_KEY, key, strict=True))
         row |= {name: clicked[name] for name in _TRAFFIC_CLICKS} | {name: counts[name] for name in _TRAFFIC_COUNTS}
         row |= {
@@ -335,7 +341,7 @@ def _add_entries(sums: _Sums, ledger: list[Row]) -> None:
         figures[booked] += -entry["amount"] if booked == "paid" else entry["amount"]
 
 
-def rejections_daily_rows(rejections: list[Row], told: list[Told], timezone: str) -> list[Row]:
+def rejections_daily_rows(rejections: list[Row], told: list[Told], timezone: str, rates: Rates) -> list[Row]:
     """`rejections_daily`: the day's rejections, and beside them how the day's own conversions ended."""
     by_key: dict[tuple[Any, ...], tuple[list[Row], list[Told]]] = defaultdict(lambda: ([], []))
     newest: dict[tuple[str, str], Row] = {}
@@ -358,7 +364,7 @@ def rejections_daily_rows(rejections: list[Row], told: list[Told], timezone: str
     rows = []
     for key, (own, cohort) in by_key.items():
         money = {
-            f"{name}_rc": _in_rc((row[f"{name}_amount"], row[f"{name}_currency"]) for row in own)
+            f"{name}_rc": _in_rc([(row[f"{name}_amount"], row[f"{name}_currency"]) for row in own], key[2], rates)
             for name in _REJECTED_MONEY
         }
         row = dict(zip(_REJECTION_KEY, key, strict=True)) | {

@@ -88,9 +88,3 @@
     {%- else -%} true
     {%- endif -%}
 {%- endmacro %}
-
-{# SQL: the days of one partner's signal, so many days before up to so many days before the row's own. #}
-{% macro days_before(first, last) -%}
-    partition by source_id, partner_id, signal
-    order by day_number range between {{ first }} preceding and {{ last }}
-{%- endmacro %}

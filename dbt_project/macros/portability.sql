@@ -32,15 +32,6 @@
     )
 {%- endmacro %}
 
-{# SQL: whether two values, of which either may be null, differ. #}
-{% macro differ(one, other) -%} {{ return(adapter.dispatch("differ")(one, other)) }} {%- endmacro %}
-
-{% macro default__differ(one, other) -%} {{ one }} is distinct from {{ other }} {%- endmacro %}
-
-{% macro redshift__differ(one, other) -%}
-    coalesce({{ one }} != {{ other }}, ({{ one }} is null) != ({{ other }} is null))
-{%- endmacro %}
-
 {# SQL: the names of a recursive query's columns, behind its own, where the engine asks for them. #}
 {% macro recursive_columns(columns) -%}
     {{ return(adapter.dispatch("recursive_columns")(columns)) }}

@@ -20,8 +20,8 @@ with
         select 'spell does not lead to the next' as broken_rule, source_id, partner_id, valid_from
         from spells_with_the_next
         where
-            valid_to is distinct from next_valid_from
-            or is_current is distinct from (valid_to is null)
+            {{ distinct_from("valid_to", "next_valid_from") }}
+            or is_current != (valid_to is null)
             or valid_to <= valid_from
 
     ),
@@ -43,11 +43,11 @@ with
             (history.is_current or history.partner_id is null)
             and (history.partner_id is not null or not partners.is_inferred)
             and (
-                history.status is distinct from partners.status
-                or history.parent_partner_id is distinct from partners.parent_partner_id
-                or history.manager_id is distinct from partners.manager_id
-                or history.tier is distinct from partners.tier
-                or history.is_inferred is distinct from partners.is_inferred
+                {{ distinct_from("history.status", "partners.status") }}
+                or {{ distinct_from("history.parent_partner_id", "partners.parent_partner_id") }}
+                or {{ distinct_from("history.manager_id", "partners.manager_id") }}
+                or {{ distinct_from("history.tier", "partners.tier") }}
+                or {{ distinct_from("history.is_inferred", "partners.is_inferred") }}
             )
 
     ),

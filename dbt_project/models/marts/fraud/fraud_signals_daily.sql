@@ -143,13 +143,18 @@ with
     known_minima as (
 
         select
-            *,
-            min(smallest_value) over (
-                partition by source_id, value_currency
-                order by day_number
-                range between 56 preceding and 1 preceding
-            ) as minimum_value
-        from minima_by_day
+            days.source_id,
+            days.value_currency,
+            days.event_date,
+            min(earlier_days.smallest_value) as minimum_value
+        from minima_by_day as days
+        inner join
+            minima_by_day as earlier_days
+            on days.source_id = earlier_days.source_id
+            and days.value_currency = earlier_days.value_currency
+            and days.day_number > earlier_days.day_number
+            and earlier_days.day_number >= days.day_number - 56
+        group by 1, 2, 3
 
     ),
 
@@ -323,20 +328,48 @@ with
 
     ),
 
-    -- discretely, the 99th percentile of at most 56 values is the largest of them
+    -- joined day by day, because not every engine has windows of so many days; discretely, the
+    -- 99th percentile of at most 56 values is the largest of them
     counts_with_past as (
 
         select
-            *,
-            sum(numerator) over ({{ days_before(56, "1 preceding") }}) as past_numerator,
-            sum(denominator) over ({{ days_before(56, "1 preceding") }}) as past_denominator,
-            max(numerator) over ({{ days_before(56, "1 preceding") }}) as past_peak,
-            max(largest) over ({{ days_before(56, "1 preceding") }}) as past_largest,
-            sum(numerator) over ({{ days_before(6, "current row") }}) as week_numerator,
-            sum(denominator) over ({{ days_before(6, "current row") }}) as week_denominator,
-            sum(numerator) over ({{ days_before(62, "7 preceding") }}) as weeks_past_numerator,
-            sum(denominator) over ({{ days_before(62, "7 preceding") }}) as weeks_past_denominator
-        from numbered_counts
+            counts.source_id,
+            counts.partner_id,
+            counts.event_date,
+            counts.signal,
+            max(counts.numerator) as numerator,
+            max(counts.denominator) as denominator,
+            max(counts.largest) as largest,
+            {%- for name, aggregate, first, last in [
+                ("past_numerator", "sum", 56, 1),
+                ("past_denominator", "sum", 56, 1),
+                ("past_peak", "max", 56, 1),
+                ("past_largest", "max", 56, 1),
+                ("week_numerator", "sum", 6, 0),
+                ("week_denominator", "sum", 6, 0),
+                ("weeks_past_numerator", "sum", 62, 7),
+                ("weeks_past_denominator", "sum", 62, 7),
+            ] %}
+                {%- set column = "numerator" if name == "past_peak" else name.split("_")[-1] %}
+                {{ aggregate }} (
+                    case
+                        when
+                            days.day_number >= counts.day_number - {{ first }}
+                            and counts.day_number - {{ last }} >= days.day_number
+                        then days.{{ column }}
+                    end
+                ) as {{ name }} {{ "," if not loop.last }}
+            {%- endfor %}
+        from numbered_counts as counts
+        inner join
+            numbered_counts as days
+            on counts.source_id = days.source_id
+            and counts.partner_id = days.partner_id
+            and counts.signal = days.signal
+            and counts.day_number >= days.day_number
+            and days.day_number >= counts.day_number - 62
+        where {{ only_touched("counts", touched, ["source_id", "event_date"]) }}
+        group by 1, 2, 3, 4
 
     ),
 
@@ -366,7 +399,6 @@ with
                 when signal = 'rejection_spike' then weeks_past_denominator else past_denominator
             end as past_denominator
         from counts_with_past
-        where {{ only_touched("counts_with_past", touched, ["source_id", "event_date"]) }}
 
     ),
 

@@ -18,20 +18,32 @@
 
 with
 
+    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+
+    all_rejections as (select *, rejected_date as event_date from {{ ref("fraud_rejections") }}),
+
+    -- at the rates of the day of the rejection
     rejections as (
 
         select
             rejections.*,
-            rejections.rejected_date as event_date,
             {%- for column in money_columns %}
                 {{
                     in_reporting_currency(
                         "rejections." ~ column ~ "_amount",
                         "rejections." ~ column ~ "_currency",
+                        column ~ "_rates.fx_rate",
                     )
                 }} as {{ column }}_rc {{ "," if not loop.last }}
             {%- endfor %}
-        from {{ ref("fraud_rejections") }} as rejections
+        from all_rejections as rejections
+        {%- for column in money_columns %}
+            left join
+                fx_rates as {{ column }}_rates
+                on rejections.{{ column }}_currency = {{ column }}_rates.currency
+                and rejections.event_date = {{ column }}_rates.valid_on
+        {%- endfor %}
+        where {{ only_touched("rejections", touched, ["source_id", "partner_id", "event_date"]) }}
 
     ),
 
@@ -64,7 +76,7 @@ with
                 partition by source_id, conversion_id
                 order by occurred_at desc, {{ by_code_point("event_id") }} desc
             ) as newness
-        from rejections
+        from all_rejections
 
     ),
 
@@ -87,7 +99,6 @@ with
                 end as {{ column }}_without_rate {{ "," if not loop.last }}
             {%- endfor %}
         from rejections
-        where {{ only_touched("rejections", touched, ["source_id", "partner_id", "event_date"]) }}
         union all
         select
             conversions.source_id,

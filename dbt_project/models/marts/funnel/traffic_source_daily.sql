@@ -37,16 +37,32 @@ with
 
     clicks as (select *, click_date as event_date from {{ ref("int_clicks_by_day") }}),
 
+    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+
+    all_conversions as (
+
+        select *, created_date as event_date
+        from {{ ref("conversions") }}
+        where created_date is not null and duplicate_of_conversion_id is null
+
+    ),
+
+    -- at the rate of the day of the row
     conversions as (
 
         select
             conversions.*,
-            conversions.created_date as event_date,
-            {{ in_reporting_currency("conversions.value_amount", "conversions.value_currency") }}
-            as value_rc
-        from {{ ref("conversions") }} as conversions
-        where
-            conversions.duplicate_of_conversion_id is null and conversions.created_date is not null
+            {{
+                in_reporting_currency(
+                    "conversions.value_amount", "conversions.value_currency", "fx_rates.fx_rate"
+                )
+            }} as value_rc
+        from all_conversions as conversions
+        left join
+            fx_rates
+            on conversions.value_currency = fx_rates.currency
+            and conversions.event_date = fx_rates.valid_on
+        where {{ only_touched("conversions", touched, ["source_id", "partner_id", "event_date"]) }}
 
     ),
 
@@ -73,7 +89,6 @@ with
             {%- endfor %}
             value_rc
         from conversions
-        where {{ only_touched("conversions", touched, ["source_id", "partner_id", "event_date"]) }}
 
     ),
 

@@ -186,7 +186,7 @@ with
         where
             place = 1
             {%- for column in spoken + tiers + ["is_inferred"] %}
-                or {{ differ(column, "previous_" ~ column) }}
+                or {{ distinct_from(column, "previous_" ~ column) }}
             {%- endfor %}
 
     ),

@@ -56,8 +56,8 @@ with
                     (newness_of_first_change is null or newness > newness_of_first_change)
                     and (
                         place = 1
-                        or {{ differ("tier_id", "previous_tier_id") }}
-                        or {{ differ("tier", "previous_tier") }}
+                        or {{ distinct_from("tier_id", "previous_tier_id") }}
+                        or {{ distinct_from("tier", "previous_tier") }}
                     )
                 )
             )
