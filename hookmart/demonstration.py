@@ -52,7 +52,10 @@ _MARTS = (
     ("commission_statement_monthly", "what each partner is owed, month by month"),
     ("payouts", "what was paid, failed, came back"),
     ("fraud_rejections", "what was rejected, why, and what it saved"),
+    ("conversion_funnel_daily", "how many came, converted and stayed, by day"),
+    ("fraud_scorecard", "whom to look at first"),
     ("partner_economics", "what each partner brings and costs, by month"),
+    ("data_exceptions", "what does not add up, and the money at risk"),
 )
 
 _STATEMENT = """
@@ -173,6 +176,8 @@ def _print_marts(settings: Settings) -> None:
             row = connection.execute(f"select count(*) from {name}").fetchone()
             marts.add_row(name, f"{row[0]:,}" if row else "0", question)
         out.print(marts)
+        all_marts = connection.execute("select count(*) from (show tables)").fetchone()
+        out.print(f"and {(all_marts or (0,))[0] - len(_MARTS)} more: hookmart docs writes a page about all of them")
         shown = connection.execute(_PARTNER_TO_SHOW).fetchone()
         if shown is None:
             return
