@@ -190,10 +190,17 @@ def _fee_amount(event: Event) -> Decimal | None:
 
 
 def partner_rows(events: list[Event]) -> list[Row]:
-    """`partners`: status is the newest lifecycle event's; of a partner without one, the newest snapshot's."""
+    """
+    `partners`: status is the newest lifecycle event's; of a partner without one, the newest snapshot's.
+
+    Somebody's parent of whom nobody has sent an event is a partner too, of whom nothing else is known.
+    """
     rows = []
-    for (source_id, partner_id), group in grouped(events, lambda event: (event.source_id, event.partner_id)).items():
+    seen = grouped(events, lambda event: (event.source_id, event.partner_id))
+    parents = set()
+    for (source_id, partner_id), group in seen.items():
         lifecycle = of_kind(group, *_PARTNER_STATUS)
+        parents.add((source_id, (lifecycle or group)[-1].at("partner.parent_id")))
         values = (
             source_id,
             partner_id,
@@ -205,4 +212,8 @@ def partner_rows(events: list[Event]) -> list[Row]:
             not lifecycle,
         )
         rows.append(dict(zip(PARTNER_COLUMNS, values, strict=True)))
+    for source_id, parent_id in parents:
+        if parent_id is not None and (source_id, parent_id) not in seen:
+            nothing = (None,) * (len(PARTNER_COLUMNS) - 3)
+            rows.append(dict(zip(PARTNER_COLUMNS, (source_id, parent_id, *nothing, True), strict=True)))
     return rows

@@ -129,7 +129,7 @@ def test_a_failed_copy_leaves_the_published_one_alone(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipelines.publish, "_sync", fail)
+        patch.setattr(pipelines.publish, "sync_file", fail)
         with pytest.raises(OSError, match="No space left"):
             publish(warehouse, published, 2)
     assert version_of(published / "current") == 1
@@ -142,8 +142,8 @@ def test_a_failed_copy_leaves_the_published_one_alone(
 
 POINTS = {
     "before the copy": ("_copy_marts", 1),
-    "between copy and rename": ("_sync", 1),
-    "between rename and swap": ("_sync", 3),
+    "between copy and rename": ("sync_file", 1),
+    "between rename and swap": ("sync_file", 3),
     "after the swap": ("_remove_old", 1),
 }
 """Where to kill: before the n-th call of a function of `pipelines.publish`."""

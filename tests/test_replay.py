@@ -135,6 +135,7 @@ UNFIT = correct(f"""
 OTHER_ID = correct(f"update lines set event_id = 'other' where event_id = $${POSTS[1]['id']}$$")
 
 
+@pytest.mark.slow
 def test_a_corrected_mapping_reaches_what_was_loaded(line: Line, tmp_path: Path) -> None:
     """What reads otherwise is replaced, moves or goes; the warehouse is what it would be if made anew that way."""
     again = Line(tmp_path / "again")
