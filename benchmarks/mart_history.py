@@ -38,7 +38,7 @@ _OF_A_COPY = frozenset(
 
 def programme(seed: int, events: int = PLAYED) -> list[Event]:
     """The events of a programme of PARTNERS partners, in the order in which they happened; other ids by *seed*."""
-    return play_programme(seed, ProgrammeSize(events, PARTNERS), END)
+    return list(play_programme(seed, ProgrammeSize(events, PARTNERS), END))
 
 
 def lines_of(events: list[Event], received_at: datetime, seed: int) -> Iterator[StagedLine]:

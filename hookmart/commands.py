@@ -199,7 +199,7 @@ def simulate(
         secret = next(iter(resolve_secrets(settings, os.environ)[name]), None)
         if secret is None:
             raise SettingsError(f"The source {name!r} signs nothing, and simulate has to sign; say another --source.")
-        programme = play_programme(seed, ProgrammeSize(events, partners), end_of_story(until))
+        programme = list(play_programme(seed, ProgrammeSize(events, partners), end_of_story(until)))
         if truth is not None:
             truth.write_bytes(b"".join(event.body + b"\n" for event in programme))
         posts = deliveries(

@@ -95,7 +95,7 @@ def demonstrate(directory: Path, *, events: int, partners: int, seed: int) -> No
         OperationError: *directory* belongs to something else, or the receiver did not start.
     """
     settings = _prepared(directory)
-    programme = play_programme(seed, ProgrammeSize(events, partners), end_of_story())
+    programme = list(play_programme(seed, ProgrammeSize(events, partners), end_of_story()))
     posts = deliveries(programme, _FAULTS, seed)
     with _progress() as progress:
         sent = _post(settings, posts, progress)

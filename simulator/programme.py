@@ -1,5 +1,6 @@
 """A small affiliate programme, played from a seed: four months of partners, customers, commissions and payouts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -37,9 +38,9 @@ class ProgrammeSize:
             raise ValueError("A programme needs at least one partner and one event: raise --partners or --events.")
 
 
-def play_programme(seed: int, size: ProgrammeSize, until: datetime) -> list[Event]:
+def play_programme(seed: int, size: ProgrammeSize, until: datetime) -> Iterator[Event]:
     """
-    The events of a programme over the four months before *until*, in the order in which they happened.
+    The events of a programme over the four months before *until*, one after another as they happened.
 
     The same arguments give the same ids and bodies, byte for byte; any other give other ids, so that two programmes can
     be sent to the same place. A few dozen events for each partner are the least it has, whatever its size.
@@ -68,7 +69,7 @@ def play_programme(seed: int, size: ProgrammeSize, until: datetime) -> list[Even
     write_tier_changes(journal, members, accounts)
     run_payouts(rng, journal, members, span, accounts)
     _fill_with_clicks(rng, journal, members, span, size.events - len(journal))
-    return journal.seal(rng)
+    yield from journal.seal(rng)
 
 
 def _fill_with_clicks(rng: Random, journal: Journal, members: list[Member], span: Span, count: int) -> None:

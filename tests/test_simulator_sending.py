@@ -18,7 +18,7 @@ from simulator.programme import ProgrammeSize, play_programme
 from simulator.sender import SendReport, send
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-EVENTS = play_programme(1, ProgrammeSize(events=300, partners=3), datetime(2026, 11, 15, tzinfo=UTC))
+EVENTS = list(play_programme(1, ProgrammeSize(events=300, partners=3), datetime(2026, 11, 15, tzinfo=UTC)))
 NO_FAULTS = Faults(duplicates=0, disorder=0)
 MANY_FAULTS = Faults(duplicates=0.1, disorder=20, unknown_types=0.03, bad_signatures=0.02)
 AT_ONCE = (0.0, 0.0, 0.0)
