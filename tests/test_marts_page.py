@@ -1,17 +1,15 @@
 """`hookmart docs`: one page in which analysts find every mart, every column, and where its rows come from."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from hookmart.commands import app
+from tests.browser import BROWSER, document_of
 from tests.line import Line
 from tests.programmes import random_programme
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 MODELS = Path(__file__).parent.parent / "dbt_project" / "models"
 
 
@@ -33,15 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def as_shown(page: Path, model: str, profile: Path) -> str:
     """The document that a browser makes of the page, at *model*."""
-    assert BROWSER is not None
-    return subprocess.run(
-        [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={profile}", "--virtual-time-budget=20000", "--dump-dom", f"{page.as_uri()}#!/{model}",
-        ],
-        capture_output=True, text=True, check=True, timeout=240,
-    ).stdout  # fmt: skip
+    return document_of(page, profile, f"#!/{model}")
 
 
 def test_every_model_is_on_the_page_and_nothing_of_this_machine(page: Path) -> None:
