@@ -15,6 +15,8 @@ from typing import Annotated
 import typer
 
 from hookmart.archive import replay
+from hookmart.certify import certify
+from hookmart.chosen_source import chosen_source
 from hookmart.erase import erase
 from hookmart.mapping import mapping_app
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
@@ -23,7 +25,7 @@ from hookmart.reconcile import reconcile
 from hookmart.refused import refused_app
 from hookmart.terminal import FAILED, busy, out, print_document, reported
 from ingest.errors import SettingsError
-from ingest.settings import Settings, load_settings
+from ingest.settings import load_settings
 
 _LONGEST_WAIT = 5.0
 """Seconds that `load` waits, at most, for segments that are being written."""
@@ -41,6 +43,7 @@ app.add_typer(mapping_app, name="mapping")
 app.command()(reconcile)
 app.command()(replay)
 app.command()(erase)
+app.command()(certify)
 
 
 class OutputFormat(StrEnum):
@@ -195,7 +198,7 @@ def simulate(
 
     with reported():
         settings = load_settings(config, os.environ)
-        name = _chosen_source(settings, source)
+        name = chosen_source(settings, source)
         secret = next(iter(resolve_secrets(settings, os.environ)[name]), None)
         if secret is None:
             raise SettingsError(f"The source {name!r} signs nothing, and simulate has to sign; say another --source.")
@@ -286,13 +289,3 @@ def contract() -> None:
     from models.json_schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
-
-
-def _chosen_source(settings: Settings, name: str | None) -> str:
-    if name is None and len(settings.sources) == 1:
-        return next(iter(settings.sources))
-    if name not in settings.sources:
-        raise SettingsError(
-            f"Say --source with one of those in {settings.path}: {', '.join(settings.sources) or 'none'}."
-        )
-    return name

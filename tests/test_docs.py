@@ -12,9 +12,12 @@ from typing import Any, get_args
 
 import duckdb
 import pytest
+import typer.core
+import typer.main
 import yaml
 from pydantic import BaseModel
 
+from hookmart.commands import app
 from ingest.errors import REFUSALS
 from ingest.settings import ProgramSettings, StageSettings, load_settings
 from ingest.source_settings import SourceSettings
@@ -38,8 +41,8 @@ ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 MARTS = {path.stem: path for path in (ROOT / "dbt_project" / "models" / "marts").rglob("*.sql")}
 DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
-EVENTS, MARTS_MD, WAREHOUSE, HTTP, CONFIGURATION = (
-    DOCUMENTS[name] for name in ("events.md", "marts.md", "warehouse.md", "http.md", "configuration.md")
+EVENTS, MARTS_MD, WAREHOUSE, HTTP, CONFIGURATION, GO_LIVE = (
+    DOCUMENTS[name] for name in ("events.md", "marts.md", "warehouse.md", "http.md", "configuration.md", "go-live.md")
 )
 
 # Objects of the contract with a section of their own; the fields of all others stand where they are used.
@@ -456,3 +459,35 @@ def test_the_example_mapping_maps() -> None:
     assert [(event.header.event_id, event.header.event_type) for event in events] == [
         ("u1", "conversion.created"), ("u1#1", "commission.calculated"), ("u1#2", "commission.calculated"),
     ]  # fmt: skip
+
+
+def test_every_check_before_going_live_is_explained(tmp_path: Path) -> None:
+    """Whoever reads a certificate finds each of its checks, under its step."""
+    source = '[sources.acme]\nscheme = "slack"\nsecrets = ["env:ACME_SECRET"]\narrays = true\n'
+    with RunningReceiver(tmp_path, source) as receiver:
+        ran = subprocess.run(
+            [sys.executable, "-m", "hookmart", "certify", receiver.url, "--json", "--no-arrival", "--volume", "1"],
+            cwd=tmp_path, env={**os.environ, "ACME_SECRET": SECRET}, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    for check in json.loads(ran.stdout)["checks"]:
+        if check["step"] not in {"high volume", "arrived once"} and check["name"] not in EVENT_TYPES:
+            heading = next(
+                each for each in re.findall(r"^### (.+)$", GO_LIVE, re.MULTILINE) if check["step"] in each.lower()
+            )
+            assert check["name"] in {
+                name for row in _table(_section(GO_LIVE, heading), "check") for name in _terms(row[0])
+            }
+
+
+def test_every_option_of_certify_is_listed() -> None:
+    """An option that is added is missed here."""
+    listed = {name for row in _table(_section(GO_LIVE, "Options"), "option") for name in _terms(row[0])}
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    options = {
+        name
+        for each in commands.commands["certify"].params
+        for name in (*each.opts, *each.secondary_opts)
+        if name.startswith("--")
+    }
+    assert listed == options - {"--config", "--json"}

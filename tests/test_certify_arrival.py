@@ -1,0 +1,125 @@
+"""The last step of `hookmart certify`: through receiver, loader, dbt and publication, each event once, to the cent."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookmart.certification.arrival import Arrival
+from hookmart.certification.check import Verdict
+from hookmart.certification.sample_events import SampleEvents
+from hookmart.certification.specimen import Sent
+from ingest.settings import load_settings
+from models.event_types import EVENT_TYPES
+from models.reading import read_event
+from tests.line import Line
+from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver, until
+
+_VOLUME = 50
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """What stands behind a receiver."""
+    return Line(tmp_path_factory.mktemp("arrival") / "var")
+
+
+@pytest.fixture(scope="module")
+def certificates(line: Line) -> list[dict[str, Any]]:
+    """One of test events and one of live ones, by processes of their own while what they send is loaded and built."""
+    directory = line.root.parent
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKMART_")}
+    with RunningReceiver(directory, CONFIGURATION) as receiver:
+        command = [
+            sys.executable, "-m", "hookmart", "certify", receiver.url, "--config", str(directory / "hookmart.toml"),
+            "--volume", str(_VOLUME), "--wait", "240", "--json",
+        ]  # fmt: skip
+        processes = [
+            subprocess.Popen(
+                [*command, *options], stdout=subprocess.PIPE, text=True, env={**environment, "ACME_SECRET": SECRET}
+            )
+            for options in ([], ["--live"])
+        ]
+        _load_all(line, lambda: any(process.poll() is not None for process in processes))
+        line.build()
+        return [json.loads(process.communicate(timeout=300)[0]) for process in processes]
+
+
+def _load_all(line: Line, is_over: Callable[[], bool]) -> None:
+    """Load until both runs have sent all, and what they sent last."""
+    loaded = 0
+
+    def is_all_there() -> bool:
+        nonlocal loaded
+        loaded += line.load().counts.loaded
+        return loaded >= 2 * (_VOLUME + len(EVENT_TYPES)) or is_over()
+
+    until(is_all_there)
+    line.loader.wait_for_open_segments(5)
+    line.load()
+
+
+def arrived(certificate: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What the last step says, by check."""
+    return {
+        check["name"]: (check["verdict"], check["came"])
+        for check in certificate["checks"]
+        if check["step"] == "arrived once"
+    }
+
+
+def test_live_events_are_in_the_marts_once_to_the_cent(certificates: list[dict[str, Any]]) -> None:
+    """Sent with repeats, forgeries and garbage: each event is counted once, each refusal is on record, all adds up."""
+    _, live = certificates
+    found = arrived(live)
+    assert {verdict for verdict, _ in found.values()} == {"pass"}, found
+    assert found["in the marts once"][1] == "adjusted 1 (-2.34000000), conversions 2, earned 1 (12.34000000)"
+    assert "unexplained 0" in found["nothing unexplained"][1]
+    assert live["passed"]
+
+
+def test_test_events_are_kept_out_of_the_marts(certificates: list[dict[str, Any]]) -> None:
+    """They arrive in `raw` once like any other, and no mart counts them."""
+    of_test_events, _ = certificates
+    found = arrived(of_test_events)
+    assert {verdict for verdict, _ in found.values()} == {"pass"}, found
+    assert found["kept out of the marts"][1] == "conversions 0"
+    assert of_test_events["passed"]
+
+
+@pytest.mark.usefixtures("certificates")
+def test_a_doubled_row_and_a_forged_one_are_found(line: Line) -> None:
+    """What must never be, made by hand: a second row of an event, and the row of a body that nobody signed."""
+    with line.warehouse.session() as session:
+        [(event_id, sha256)] = session.execute("select event_id, body_sha256 from raw.click_events limit 1")
+        session.execute("insert into raw.click_events from raw.click_events where event_id = $id", {"id": event_id})
+    settings = load_settings(line.root.parent / "hookmart.toml", {})
+    sent = Sent(acknowledged={event_id}, forged={sha256})
+    samples = SampleEvents("none", datetime.now(UTC))
+    checks = {each.name: each for each in Arrival(settings, "acme", 0).checks(sent, samples, is_mapped=False)}
+    assert checks["in raw once"].verdict is Verdict.FAILED
+    assert event_id in checks["in raw once"].remedy
+    assert checks["nothing forged"].verdict is Verdict.FAILED
+
+
+def test_there_is_a_genuine_sample_of_every_type() -> None:
+    """Each is an event of its contract, marked as a test event unless it is asked to be a live one."""
+    for is_live in (False, True):
+        story = SampleEvents("1f2e", datetime.now(UTC), is_live=is_live).story()
+        assert [read_event(json.dumps(event).encode()).event_type for event in story] == [e["type"] for e in story]
+        assert {event["type"] for event in story} == set(EVENT_TYPES)
+        assert {event["livemode"] for event in story} == {is_live}
+
+
+def test_nothing_arrives_anywhere_else(tmp_path: Path) -> None:
+    """A configuration without stage and warehouse has nothing to look into, unless it is told to."""
+    (tmp_path / "hookmart.toml").write_text(CONFIGURATION)
+    settings = load_settings(tmp_path / "hookmart.toml", {})
+    assert not Arrival(settings, "acme", 0).is_within_reach()
+    assert Arrival(settings, "acme", 0, is_forced=True).is_within_reach()
