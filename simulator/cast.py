@@ -6,12 +6,14 @@ from decimal import Decimal
 from hashlib import sha256
 from random import Random
 
-from simulator.deals import BRONZE, SILVER, Tier
+from simulator.deals import BRONZE, GOLD, SILVER, Tier
 from simulator.journal import Journal
 from simulator.roster import Plot, Profile, profiles
 from simulator.wire import JsonObject, actor, instant, money, price
 
 _MIN_PAYOUT = Decimal(20)
+_LEAVING = {Plot.RING: 0.72, Plot.ACCOMPLICE: 0.9}
+"""After which share of the span a partner with such a plot goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Member:
     One partner.
 
     Attributes:
+        found_out_at: When the farm of a ring's partner begins to be turned away.
         quits_at: When its traffic ends; the end of the span for those who stay.
         left_at: When it was suspended or terminated, as its plot says.
     """
@@ -57,19 +60,26 @@ class Member:
     number: int
     profile: Profile
     parent: "Member | None"
+    heir: "Member | None"
+    destination: str
     registered_at: datetime
     approved_at: datetime
+    found_out_at: datetime
     quits_at: datetime
     left_at: datetime | None
     tier_moves: tuple[TierMove, ...]
 
+    @property
+    def plot(self) -> Plot:
+        return self.profile.plot
+
     def status(self, at: datetime) -> str:
         if self.left_at is not None and at >= self.left_at:
-            return "suspended" if self.profile.plot is Plot.FRAUD else "terminated"
+            return "suspended" if self.plot in {Plot.RING, Plot.ACCOMPLICE} else "terminated"
         return "active" if at >= self.approved_at else "pending"
 
     def is_active(self, at: datetime) -> bool:
-        return self.status(at) == "active"
+        return at >= self.approved_at and (self.left_at is None or at < self.left_at)
 
     def tier(self, at: datetime) -> Tier:
         current = self.tier_moves[0].previous if self.tier_moves else BRONZE
@@ -118,29 +128,35 @@ class Member:
 
     @property
     def min_payout(self) -> Decimal:
-        """In the currency of its commissions; less than any one ordinary commission."""
+        """In the currency of its commissions."""
         return price(_MIN_PAYOUT, self.profile.currency)
 
 
-def gather(count: int, span: Span, journal: Journal, rng: Random) -> list[Member]:
-    """*count* partners; a parent stands before its children."""
+def gather(principals: tuple[Profile, ...], count: int, span: Span, journal: Journal, rng: Random) -> list[Member]:
+    """*count* partners; whom another one refers to, a parent or an heir, stands before it."""
     members: list[Member] = []
-    for index, profile in enumerate(profiles(count, rng)):
-        # All join within the first sixth, so that everybody has time to earn and to be paid.
-        registered_at = span.at(0.15 * index / max(count, 1)) + timedelta(minutes=rng.randint(480, 1020))
+    for index, profile in enumerate(profiles(principals, count, rng)):
+        # The principals are there from the beginning, to have time for their stories; the others join as it grows.
+        joins_after = 0.003 * index if index < len(principals) else 0.02 + 0.4 * index / count
+        registered_at = span.at(joins_after) + timedelta(minutes=rng.randint(480, 1020))
         approved_at = registered_at + timedelta(hours=rng.randint(20, 50), seconds=rng.randint(0, 3599))
         left_at = _leaves_at(profile.plot, span, rng)
+        partner_id = journal.name("ptn")
+        account = profile.shares_account_with
         members.append(
             Member(
-                partner_id=journal.name("ptn"),
+                partner_id=partner_id,
                 number=index + 1,
                 profile=profile,
                 parent=members[profile.parent] if profile.parent is not None else None,
+                heir=members[profile.heir] if profile.heir is not None else None,
+                destination=_destination(partner_id) if account is None else members[account].destination,
                 registered_at=registered_at,
                 approved_at=approved_at,
+                found_out_at=span.at(0.6),
                 quits_at=left_at - timedelta(days=1) if left_at else span.until,
                 left_at=left_at,
-                tier_moves=_tier_moves(profile.plot, span),
+                tier_moves=_tier_moves(profile.plot, span, approved_at, rng),
             )
         )
     return members
@@ -154,33 +170,38 @@ def write_partner_events(members: list[Member], journal: Journal) -> None:
         _write_change(journal, member, member.registered_at, "partner.registered", 1, themselves)
         _write_change(journal, member, member.approved_at, "partner.approved", 2, manager, previous="pending")
         if member.left_at is not None:
-            is_fraud = member.profile.plot is Plot.FRAUD
-            _write_change(
-                journal,
-                member,
-                member.left_at,
-                "partner.suspended" if is_fraud else "partner.terminated",
-                3,
-                manager,
-                previous="active",
-                reason="fraud_review" if is_fraud else "brand_abuse",
-                detail="rejections far above the baseline" if is_fraud else "search ads on the brand name",
-                balance="hold" if is_fraud else "forfeit",
-            )
+            event_type, reason, detail, balance = _PARTINGS[member.plot]
+            _write_change(journal, member, member.left_at, event_type, 3, manager, "active", reason, detail, balance)
+
+
+_PARTINGS = {
+    Plot.RING: ("partner.suspended", "fraud_review", "rejections far above the baseline", "hold"),
+    Plot.ACCOMPLICE: ("partner.suspended", "fraud", "paid to the account of a suspended partner", "hold"),
+    Plot.TERMINATED: ("partner.terminated", "brand_abuse", "search ads on the brand name", "forfeit"),
+    Plot.MERGED: ("partner.terminated", "merged", "bought by another partner", "transfer"),
+}
+
+
+def _destination(partner_id: str) -> str:
+    return f"dst_{sha256(partner_id.encode()).hexdigest()[:12]}"
 
 
 def _leaves_at(plot: Plot, span: Span, rng: Random) -> datetime | None:
-    share = {Plot.FRAUD: 0.66, Plot.TERMINATED: 0.78}.get(plot)
+    if plot in {Plot.MERGED, Plot.TERMINATED}:
+        # Just before a payout run, so that there is something left.
+        return span.first_of_months()[2] + timedelta(days=3, minutes=rng.randint(0, 600))
+    share = _LEAVING.get(plot)
     return None if share is None else span.at(share) + timedelta(minutes=rng.randint(0, 600))
 
 
-def _tier_moves(plot: Plot, span: Span) -> tuple[TierMove, ...]:
-    months = span.first_of_months()
-    just_after = timedelta(minutes=5)
-    if plot is Plot.CLAWED_BACK and len(months) > 1:
-        return (TierMove(months[1] + just_after, BRONZE, SILVER),)
-    if plot is Plot.NEGATIVE_MONTH and len(months) > 2:
-        return (TierMove(months[2] + just_after, SILVER, BRONZE),)
+def _tier_moves(plot: Plot, span: Span, approved_at: datetime, rng: Random) -> tuple[TierMove, ...]:
+    months = [first + timedelta(minutes=5) for first in span.first_of_months() if first > approved_at]
+    if plot is Plot.CLAWED_BACK and months:
+        return (TierMove(months[0], BRONZE, SILVER), *(TierMove(month, SILVER, GOLD) for month in months[2:3]))
+    if plot is Plot.NEGATIVE_MONTH and len(months) > 1:
+        return (TierMove(months[1], SILVER, BRONZE),)
+    if plot is Plot.ORDINARY and months and rng.random() < 0.4:
+        return (TierMove(rng.choice(months), BRONZE, SILVER),)
     return ()
 
 
@@ -196,6 +217,7 @@ def _write_change(
     detail: str | None = None,
     balance: str | None = None,
 ) -> None:
+    merged_into = member.heir.partner_id if member.heir and balance == "transfer" else None
     change: JsonObject = {
         "previous_status": previous,
         "status": member.status(at),
@@ -204,6 +226,6 @@ def _write_change(
         "actor": by,
         "effective_at": instant(at),
         "balance_disposition": balance,
-        "merged_into_partner_id": None,
+        "merged_into_partner_id": merged_into,
     }
     journal.write(at, event_type, {"partner": member.full_snapshot(at, version), "change": change})

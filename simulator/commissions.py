@@ -1,29 +1,14 @@
-"""Commissions of the played programme, and the open items that they leave on a partner's account to be paid."""
+"""Commissions of a played programme: what is calculated, changed and approved, and the books that are kept of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from simulator.cast import Member
 from simulator.conversions import Conversion
 from simulator.journal import Journal
+from simulator.postings import CommissionAccount, Posting, account_adjusted
 from simulator.wire import JsonObject, actor, day, instant, money
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """
-    An amount on a partner's account, in the currency of its commissions; negative after a clawback.
-
-    Attributes:
-        payable_from: The moment at which the platform said so.
-        commission: None for an adjustment of the account as a whole.
-    """
-
-    payable_from: datetime
-    amount: Decimal
-    commission: "Commission | None"
-    adjustment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +29,8 @@ class Commission:
 
     Attributes:
         amount: Signed, in the currency of the partner's commissions; adjustments change it.
-        source: The commission of a sub-affiliate that this one is an override on.
+        source: The commission of a sub-affiliate that this one is an override on, *level* steps above it.
+        level: How many steps that sub-affiliate is below.
     """
 
     commission_id: str
@@ -60,9 +46,14 @@ class Commission:
     quantity: Decimal = Decimal(1)
     period: JsonObject | None = None
     source: "Commission | None" = None
+    level: int = 1
     status: str = "calculated"
     payout_id: str | None = None
     version: int = 0
+    _account: CommissionAccount = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._account = CommissionAccount(self.commission_id, self.member.partner_id, self.currency)
 
     @property
     def currency(self) -> str:
@@ -73,10 +64,15 @@ class Commission:
         return {"commission_id": self.commission_id, "model": self.model, "amount": amount}
 
     def calculate(self, journal: Journal) -> None:
-        self._write(journal, self.calculated_at, "commission.calculated", {})
+        self._write(journal, self.calculated_at, "commission.calculated", {}, self._account.calculate(self.amount))
 
-    def adjust(self, journal: Journal, at: datetime, delta: Decimal, why: Adjustment) -> Item:
-        """Change the amount by *delta*; the item returned is payable only where the commission was approved before."""
+    def restate(self, journal: Journal, at: datetime, amount: Decimal) -> None:
+        """Calculate anew, as a higher version of the same; only before anything else is said of it."""
+        self.amount = amount
+        self._write(journal, at, "commission.calculated", {}, self._account.calculate(amount))
+
+    def adjust(self, journal: Journal, at: datetime, delta: Decimal, why: Adjustment) -> None:
+        """Change the amount by *delta*."""
         before, self.amount = self.amount, self.amount + delta
         adjustment_id = journal.name("adj")
         adjustment = _adjustment(adjustment_id, at, delta, why, self.currency) | {
@@ -84,24 +80,27 @@ class Commission:
             "amount_after": money(self.amount, self.currency),
             "related_conversion_id": self.conversion.conversion_id if self.conversion else None,
         }
-        self._write(journal, at, "commission.adjusted", {"adjustment": adjustment})
-        return Item(at, delta, self, adjustment_id)
+        postings = self._account.adjust(delta, adjustment_id)
+        self._write(journal, at, "commission.adjusted", {"adjustment": adjustment}, postings)
 
-    def approve(self, journal: Journal, at: datetime) -> Item:
-        """Approve what is owed by now: the calculated amount plus what was adjusted since."""
+    def approve(self, journal: Journal, at: datetime, variance: Decimal = Decimal(0)) -> None:
+        """Approve what is owed by now: the calculated amount plus what was adjusted since; or *variance* more."""
         self.status = "approved"
+        self.amount += variance
         approval: JsonObject = {
             "approved_amount": money(self.amount, self.currency),
             "approved_at": instant(at),
             "payable_on": day((at + timedelta(days=31)).replace(day=5)),
             "actor": actor("system", "holdback"),
         }
-        self._write(journal, at, "commission.approved", {"approval": approval})
-        return Item(at, self.amount, self)
+        self._write(journal, at, "commission.approved", {"approval": approval}, self._account.approve(self.amount))
 
-    def _write(self, journal: Journal, at: datetime, event_type: str, extra: JsonObject) -> None:
+    def _write(
+        self, journal: Journal, at: datetime, event_type: str, extra: JsonObject, postings: tuple[Posting, ...]
+    ) -> None:
         self.version += 1
-        journal.write(at, event_type, {"commission": self._view(), "partner": self.member.snapshot(at), **extra})
+        data: JsonObject = {"commission": self._view(), "partner": self.member.snapshot(at), **extra}
+        journal.write(at, event_type, data, postings)
 
     def _view(self) -> JsonObject:
         deal, conversion, source = self.member.profile.deal, self.conversion, self.source
@@ -123,7 +122,7 @@ class Commission:
             "hold": {"days": self.hold_days, "until": day(self.calculated_at + timedelta(days=self.hold_days))},
             "sub_affiliate": source
             and {
-                "level": 1,
+                "level": self.level,
                 "source_partner_id": source.member.partner_id,
                 "source_commission_id": source.commission_id,
             },
@@ -133,13 +132,18 @@ class Commission:
         }
 
 
-def adjust_account(journal: Journal, member: Member, at: datetime, delta: Decimal, why: Adjustment) -> Item:
-    """An adjustment of the account as a whole: payable at once, for no commission in particular."""
-    adjustment_id = journal.name("adj")
-    adjustment = _adjustment(adjustment_id, at, delta, why, member.profile.currency)
+def adjust_account(
+    journal: Journal, member: Member, at: datetime, delta: Decimal, why: Adjustment, counterparty: Member | None = None
+) -> None:
+    """Adjust the account as a whole: payable at once, for no commission in particular."""
+    adjustment_id, currency = journal.name("adj"), member.profile.currency
+    adjustment = _adjustment(adjustment_id, at, delta, why, currency)
+    if counterparty is not None:
+        adjustment["counterparty_partner_id"] = counterparty.partner_id
     data: JsonObject = {"commission": None, "partner": member.snapshot(at), "adjustment": adjustment}
-    journal.write(at, "commission.adjusted", data)
-    return Item(at, delta, None, adjustment_id)
+    is_transfer = why.kind == "partner_transfer"
+    postings = account_adjusted(member.partner_id, currency, delta, adjustment_id, is_transfer=is_transfer)
+    journal.write(at, "commission.adjusted", data, postings)
 
 
 def _adjustment(adjustment_id: str, at: datetime, delta: Decimal, why: Adjustment, currency: str) -> JsonObject:

@@ -71,6 +71,7 @@ class Conversion:
     has_deposit: bool = False
     status: str = "pending"
     version: int = 0
+    _told_status: str | None = None
 
     def create(self, journal: Journal) -> None:
         self._write(journal, self.occurred_at + timedelta(seconds=1), "conversion.created", {})
@@ -107,7 +108,8 @@ class Conversion:
             "rejected_at": instant(at),
             "is_final": why.is_final,
         }
-        self._write(journal, at, "conversion.rejected", {"rejection": rejection})
+        if self._write(journal, at, "conversion.rejected", {"rejection": rejection}):
+            journal.tally.rejections[why.category, why.reason_code] += 1
 
     def correct_value(self, journal: Journal, at: datetime, new_value: Decimal) -> None:
         """The value turns out to be *new_value*."""
@@ -122,7 +124,7 @@ class Conversion:
         }
         self._write(journal, at, "conversion.updated", {"changes": changes, "update": update})
 
-    def _write(self, journal: Journal, at: datetime, event_type: str, extra: JsonObject) -> None:
+    def _write(self, journal: Journal, at: datetime, event_type: str, extra: JsonObject) -> bool:
         self.version += 1
         data: JsonObject = {
             "conversion": self._view(),
@@ -132,7 +134,13 @@ class Conversion:
             "qualifying_event": self._qualifying_event(),
             **extra,
         }
-        journal.write(at, event_type, data)
+        is_told = journal.write(at, event_type, data)
+        if is_told:
+            if self._told_status is not None:
+                journal.tally.conversions[self._told_status] -= 1
+            journal.tally.conversions[self.status] += 1
+            self._told_status = self.status
+        return is_told
 
     def _view(self) -> JsonObject:
         return {
@@ -142,7 +150,8 @@ class Conversion:
             "external_id": f"ext_{self.conversion_id.removeprefix('cnv_')}",
             "status": self.status,
             "occurred_at": instant(self.occurred_at),
-            "clicked_at": instant(self.visit.at) if self.visit.click_id else None,
+            # What comes later is no sooner or later for how the click was made.
+            "clicked_at": instant(self.visit.at) if self.visit.click_id and self.parent_id is None else None,
             "parent_conversion_id": self.parent_id,
             "is_first": self.is_first,
             "value": None if self.value is None else money(self.value, self.currency),

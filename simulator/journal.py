@@ -1,11 +1,11 @@
 """
-The journal of a played programme: what happened, in any order, until it is sealed into events.
+The journal of a played programme: what happens is written down ahead, and comes out as events in the order of time.
 
-Event ids are given when the journal is sealed, in the order of what happened, so that they sort as the events do.
+Event ids are given when an event comes out, so that they sort as the events do.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -13,6 +13,9 @@ from random import Random
 import orjson
 
 from models.event_types import EVENT_TYPES
+from simulator.agenda import Agenda, Entry
+from simulator.postings import Posting
+from simulator.truth import Books, Tally
 from simulator.wire import JsonObject, instant
 
 
@@ -38,62 +41,68 @@ class Event:
         return parsed
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something that happened, before it has an event id."""
-
-    at: datetime
-    event_type: str
-    data: JsonObject
-
-
 class Journal:
     """
     Takes entries down and gives names out.
 
     Every entity's entries must be derived from earlier ones only: then dropping what lies at or after *until* leaves a
     story without gaps.
+
+    Attributes:
+        tally: Of what was written down, whether it has come out or not.
+        books: Of what has come out.
+        listeners: Called with each posting and its moment, once it has come out.
     """
 
-    def __init__(self, tag: str, until: datetime) -> None:
+    def __init__(self, tag: str, until: datetime, books: Books, rng: Random) -> None:
         self.tag = tag
-        self._until = until
-        self._entries: list[Entry] = []
+        self.until = until
+        self.tally = Tally()
+        self.books = books
+        self.listeners: list[Callable[[Posting, datetime], None]] = []
+        self._agenda = Agenda()
+        self._chance = rng.random
         self._names: Counter[str] = Counter()
+        self._written = 0
+        self._given_out = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._written
 
     def name(self, prefix: str) -> str:
-        """A new id, unique among all programmes of another seed, size or end."""
+        """A new id, unique among all programmes of another seed, size, flavour or end."""
         self._names[prefix] += 1
         return f"{prefix}_{self.tag}_{self._names[prefix]:04d}"
 
-    def write(self, at: datetime, event_type: str, data: JsonObject) -> None:
-        """Take down that this happened at *at*; nothing, when that is not before the end of the programme."""
-        if at < self._until:
-            self._entries.append(Entry(at, event_type, data))
+    def write(self, at: datetime, event_type: str, data: JsonObject, postings: tuple[Posting, ...] = ()) -> bool:
+        """Take down that this happens at *at*; nothing, and false, when that is not before the end of the programme."""
+        if at >= self.until:
+            return False
+        self._written += 1
+        self.tally.event_types[event_type] += 1
+        rank = EVENT_TYPES[event_type].lifecycle_rank
+        self._agenda.add(Entry(at, rank, self._written, event_type, orjson.dumps(data), postings))
+        return True
 
-    def seal(self, rng: Random) -> list[Event]:
-        """All events in the order in which they happened."""
-        ordered = sorted(self._entries, key=_order)
-        return [_event(entry, f"evt_{self.tag}_{number:06d}", rng.random) for number, entry in enumerate(ordered, 1)]
+    def events_before(self, moment: datetime) -> Iterator[Event]:
+        """All events that come out before *moment*; what they move is booked as they do."""
+        for entry in self._agenda.take_before(moment):
+            self._given_out += 1
+            if entry.postings:
+                self._book(entry)
+            yield self._event(entry, f"evt_{self.tag}_{self._given_out:08d}")
 
+    def _book(self, entry: Entry) -> None:
+        self.books.book(entry.at, entry.postings)
+        for listen in self.listeners:
+            for posting in entry.postings:
+                listen(posting, entry.at)
 
-def _order(entry: Entry) -> tuple[datetime, int]:
-    return entry.at, EVENT_TYPES[entry.event_type].lifecycle_rank
-
-
-def _event(entry: Entry, event_id: str, chance: Callable[[], float]) -> Event:
-    envelope: JsonObject = {
-        "id": event_id,
-        "type": entry.event_type,
-        "schema_version": "1.0",
-        "timestamp": instant(entry.at),
-        "emitted_at": instant(entry.at + timedelta(milliseconds=50 + int(chance() * 1500))),
-        "source_id": "northstar-partners",
-        "program_id": "prog_global",
-        "livemode": True,
-        "data": entry.data,
-    }
-    return Event(event_id, entry.event_type, entry.at, orjson.dumps(envelope))
+    def _event(self, entry: Entry, event_id: str) -> Event:
+        emitted_at = entry.at + timedelta(milliseconds=50 + int(self._chance() * 1500))
+        head = (
+            f'{{"id":"{event_id}","type":"{entry.event_type}","schema_version":"1.0",'
+            f'"timestamp":"{instant(entry.at)}","emitted_at":"{instant(emitted_at)}",'
+            '"source_id":"northstar-partners","program_id":"prog_global","livemode":true,"data":'
+        )
+        return Event(event_id, entry.event_type, entry.at, head.encode() + entry.rest + b"}")

@@ -1,174 +1,222 @@
-"""Journeys of the played programme: from a visit to a customer, through qualification or rejection, to approval."""
+"""Journeys of a played programme: from a visit to a customer, through qualification or rejection, to approval."""
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from simulator.cast import Member, Span
-from simulator.commissions import Adjustment, Commission, Item
-from simulator.conversions import Conversion, Customer, Rejection
+from simulator.activity import Activity
+from simulator.cast import Member
+from simulator.commissions import Commission
+from simulator.conversions import Conversion, Customer
+from simulator.deals import Step
 from simulator.journal import Journal
 from simulator.roster import Plot
-from simulator.steps import earn, earning_step, opening_step, share
-from simulator.visits import arrive, moment
-from simulator.wire import actor, rounded
-
-_REJECTIONS: tuple[tuple[int, Rejection], ...] = (
-    (5, Rejection("no_activity", "quality", "rule", "no qualifying activity within the window")),
-    (4, Rejection("below_min_deposit", "quality", "rule", "less than the plan asks for")),
-    (3, Rejection("not_new_customer", "quality", "rule", "account known under another brand")),
-    (2, Rejection("kyc_failed", "quality", "provider", "identity check failed twice")),
-    (4, Rejection("refund", "commercial", "advertiser", "customer was refunded")),
-    (2, Rejection("credited_other_partner", "commercial", "manual", "earlier click of another partner")),
-    (2, Rejection("payment_failed", "commercial", "provider", "payment was not settled")),
-    (2, Rejection("restricted_jurisdiction", "compliance", "rule", "residence outside the licence")),
-    (1, Rejection("attribution_dispute", "technical", "manual", "two clicks within one second", is_final=False)),
-    (3, Rejection("duplicate_device", "fraud", "fraud_engine", "device seen before", "0.81", ("dup_device_24h",))),
+from simulator.steps import convert, earn
+from simulator.verdicts import (
+    CANCELLED,
+    CHARGEBACK,
+    CHARGED_BACK,
+    GOODWILL,
+    PARTNER_LEFT,
+    RECALCULATED,
+    REVERSAL,
+    a_rejection,
+    a_rejection_of_farmed,
 )
-_FARM_REJECTIONS: tuple[tuple[int, Rejection], ...] = (
-    (6, Rejection("duplicate_device", "fraud", "fraud_engine", "device farm", "0.97", ("dup_device_24h", "short_ctc"))),
-    (5, Rejection("duplicate_ip", "fraud", "fraud_engine", "address farm", "0.92", ("dup_ip_24h",))),
-    (3, Rejection("proxy_vpn", "fraud", "fraud_engine", "hosting provider's address", "0.88", ("proxy",))),
-    (2, Rejection("bonus_abuse", "fraud", "manual", "deposit, bonus, withdrawal", "0.79", ("min_deposit",))),
-    (1, Rejection("no_activity", "quality", "rule", "no qualifying activity within the window")),
-)
-_PARTNER_LEFT = Rejection("partner_not_active", "compliance", "rule", "partner had left before qualification")
-_CANCELLED = Rejection("order_cancelled", "commercial", "advertiser", "customer withdrew in the first days")
-_REVERSAL = Adjustment("reversal", "conversion_rejected", "conversion reversed", actor("rule", "reversal"))
-_RECALCULATED = Adjustment("correction", "amount_corrected", "value was corrected", actor("system", "recalculation"))
-_GOODWILL = Adjustment("correction", "rate_agreed", "rate as agreed by e-mail", actor("user", "fin_3"))
+from simulator.visits import Door, Machine, Manner, Visit, any_machine, machine_of_farm
+from simulator.wire import rounded, share
 
 
 @dataclass(slots=True)
-class Accounts:
+class Stage:
     """
-    What the journeys leave behind.
+    What every journey of a programme has to do with.
 
     Attributes:
-        items: By partner id, what becomes payable; not in the order of time.
-        qualified: By partner id, when its main conversions qualified.
+        qualified: By partner id and month, how many customers qualified.
+        on_doubtful: Called with a commission that is to be taken back once it has been paid.
     """
 
-    items: dict[str, list[Item]] = field(default_factory=lambda: defaultdict(list))
-    qualified: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    rng: Random
+    journal: Journal
+    door: Door
+    activity: Activity
+    on_doubtful: Callable[[Commission], None]
+    qualified: Counter[tuple[str, date]] = field(default_factory=Counter)
 
-    def add(self, member: Member, item: Item) -> None:
-        self.items[member.partner_id].append(item)
 
+def play_journey(stage: Stage, member: Member, at: datetime, *, is_certain: bool = False) -> None:
+    """
+    Write down, ahead, what becomes of a visitor who comes through *member* at *at*.
 
-def play_journeys(rng: Random, journal: Journal, members: list[Member], count: int, span: Span) -> Accounts:
-    """*count* journeys, or two for every partner if that is more; the first two of each partner succeed early."""
-    accounts = Accounts()
-    for member in members:
-        early = member.approved_at + timedelta(days=6)
-        for _ in range(2):
-            _Journey(rng, journal, member, accounts, is_certain=True).play(moment(rng, member.approved_at, early))
-    crowd = rng.choices(members, [member.profile.weight for member in members], k=max(count - 2 * len(members), 0))
-    for member in crowd:
-        at = moment(rng, member.approved_at, min(member.quits_at, span.until))
-        _Journey(rng, journal, member, accounts, is_certain=False).play(at)
-    return accounts
+    Args:
+        is_certain: It goes well, and its partner earns by it.
+    """
+    rng = stage.rng
+    if member.plot is Plot.RING and not is_certain and rng.random() < 0.5:
+        # Somebody works off a list of names at one machine.
+        machine = machine_of_farm(rng, member)
+        for _ in range(rng.randint(3, 4)):
+            _Journey(stage, member, is_certain=False, is_farmed=True).play(at, Manner.FARMED, machine)
+            at += timedelta(minutes=rng.randint(3, 25))
+        return
+    manner = Manner.COUPON if rng.random() < 0.05 else Manner.LINK
+    if member.plot is Plot.ACCOMPLICE and rng.random() < 0.4:
+        manner = Manner.CLICKLESS
+    _Journey(stage, member, is_certain=is_certain, is_farmed=False).play(at, manner, any_machine(rng))
 
 
 @dataclass(slots=True)
 class _Journey:
-    rng: Random
-    journal: Journal
+    stage: Stage
     member: Member
-    accounts: Accounts
     is_certain: bool
+    is_farmed: bool
+    _visit: Visit = field(init=False)
+    _customer: Customer = field(init=False)
 
-    def play(self, at: datetime) -> None:
-        rng, journal, deal = self.rng, self.journal, self.member.profile.deal
-        visit = arrive(rng, journal, self.member, at, by_coupon=rng.random() < 0.05)
-        is_bad = self._is_farmed()
-        haste = timedelta(seconds=rng.randint(6, 14)) if is_bad else timedelta(minutes=rng.randint(2, 2000))
-        customer = Customer(journal.name("cus"), visit.country, at + haste)
-        opening = None
-        bought_at = customer.registered_at
-        if deal.opening is not None:
-            opening = opening_step(journal, deal.opening, self.member, customer, visit)
-            opening.create(journal)
-            opening.qualify(journal, opening.occurred_at + timedelta(minutes=rng.randint(2, 90)), None)
-            if not self.is_certain and rng.random() > 0.75:
+    def play(self, at: datetime, manner: Manner, machine: Machine) -> None:
+        rng, journal = self.stage.rng, self.stage.journal
+        self._visit = self.stage.door.arrive(self.member, at, manner, machine)
+        at += self._haste()
+        self._customer = Customer(journal.name("cus"), self._visit.country, at)
+        previous: Conversion | None = None
+        is_sure = self.is_certain
+        for number, step in enumerate(self.member.profile.deal.steps):
+            if number and not is_sure and rng.random() > step.chance:
                 return
-            bought_at += timedelta(hours=rng.randint(2, 120), seconds=rng.randint(0, 3599))
-        main = earning_step(rng, journal, self.member, customer, visit, bought_at, opening, number=1)
-        main.create(journal)
-        self._decide(main, is_bad=is_bad)
-        if main.status == "qualified":
-            self._repeat(main)
+            if number:
+                at += timedelta(hours=rng.randint(*step.hours), seconds=rng.randint(0, 3599))
+            if at >= journal.until:
+                return
+            conversion = self._convert(step, at, previous)
+            if conversion.status != "qualified":
+                return
+            is_sure = is_sure and not step.is_judged
+            previous = conversion
 
-    def _is_farmed(self) -> bool:
-        return self.member.profile.plot is Plot.FRAUD and not self.is_certain and self.rng.random() < 0.65
+    def _haste(self) -> timedelta:
+        """From the click to the first step."""
+        rng = self.stage.rng
+        if self.is_farmed:
+            return timedelta(seconds=rng.randint(6, 14))
+        if self.member.plot is Plot.ACCOMPLICE and rng.random() < 0.6:
+            # A click that nobody made waits for somebody who comes anyway.
+            return timedelta(minutes=rng.randint(1500, 6000))
+        longest = rng.choices((40, 600, 2500), (75, 21, 4))[0]
+        return timedelta(minutes=rng.randint(2, longest), seconds=rng.randint(0, 59))
 
-    def _decide(self, conversion: Conversion, *, is_bad: bool) -> None:
-        rng, journal = self.rng, self.journal
+    def _convert(self, step: Step, at: datetime, previous: Conversion | None) -> Conversion:
+        rng, journal = self.stage.rng, self.stage.journal
+        conversion = convert(
+            rng, journal, self.member, self._customer, self._visit, step, at, previous, is_smallest=self.is_farmed
+        )
+        conversion.create(journal)
+        if step.is_judged:
+            self._decide(step, conversion)
+        else:
+            self._qualify(step, conversion, conversion.occurred_at + timedelta(minutes=rng.randint(2, 90)))
+        if conversion.status == "qualified":
+            self._be_worth(step, conversion)
+            self._repeat(step, conversion)
+        return conversion
+
+    def _decide(self, step: Step, conversion: Conversion) -> None:
+        rng, journal = self.stage.rng, self.stage.journal
         at = conversion.occurred_at + timedelta(hours=rng.randint(1, 72), seconds=rng.randint(1, 3599))
-        fate = "qualified" if self.is_certain else rng.choices(("qualified", "rejected", "open"), (78, 17, 5))[0]
-        if is_bad or fate == "rejected":
-            reasons = _FARM_REJECTIONS if is_bad else _REJECTIONS
-            why = rng.choices([each for _, each in reasons], [weight for weight, _ in reasons])[0]
+        fate = "qualified" if self.is_certain else rng.choices(("qualified", "rejected", "open"), (80, 15, 5))[0]
+        if self.is_farmed:
+            fate = "rejected" if at >= self.member.found_out_at else "qualified"
+        if fate == "qualified" and not self.member.is_active(at):
+            conversion.reject(journal, at, PARTNER_LEFT)
+        elif fate == "qualified":
+            self._qualify(step, conversion, at)
+            month = at.date().replace(day=1)
+            self.stage.qualified[self.member.partner_id, month] += 1
+        elif fate == "rejected":
+            why = a_rejection_of_farmed(rng) if self.is_farmed else a_rejection(rng)
             conversion.reject(journal, at, why)
             if not why.is_final and self.member.is_active(at + timedelta(days=2)):
-                self._qualify(conversion, at + timedelta(days=2))
-        elif fate == "qualified" and self.member.is_active(at):
-            self._qualify(conversion, at)
-        elif fate == "qualified":
-            conversion.reject(journal, at, _PARTNER_LEFT)
+                self._qualify(step, conversion, at + timedelta(days=2))
 
-    def _qualify(self, conversion: Conversion, at: datetime) -> None:
+    def _qualify(self, step: Step, conversion: Conversion, at: datetime) -> None:
         """Qualify, book what is earned, let it change within the holding time, approve what is left."""
-        earned = earn(self.rng, self.journal, conversion, at + timedelta(seconds=1))
-        conversion.qualify(self.journal, at, earned[0].preview())
-        if conversion.is_first:
-            self.accounts.qualified[self.member.partner_id].append(at)
+        rng, journal, deal = self.stage.rng, self.stage.journal, self.member.profile.deal
+        is_paid_for = conversion.is_first or step.repeat_earns
+        if step.earning is None or not is_paid_for or not self.member.is_active(at):
+            conversion.qualify(journal, at, None)
+            return
+        earned = earn(journal, conversion, step.earning, at + timedelta(seconds=1), rng.choice(deal.hold_days))
+        conversion.qualify(journal, at, earned[0].preview())
         for commission in earned:
-            commission.calculate(self.journal)
-        self._second_thoughts(conversion, earned, at + timedelta(hours=self.rng.randint(12, 120)))
+            commission.calculate(journal)
+        self._second_thoughts(conversion, earned, at + timedelta(hours=rng.randint(12, 48)))
         self._approve(earned)
 
     def _second_thoughts(self, conversion: Conversion, earned: list[Commission], at: datetime) -> None:
-        rng, journal = self.rng, self.journal
-        chance = 1.0 if self.is_certain else rng.random()
+        rng, journal = self.stage.rng, self.stage.journal
+        own, chance = earned[0], 1.0 if self.is_certain else rng.random()
         if chance < 0.05:
-            conversion.reject(journal, at, _CANCELLED)
+            conversion.reject(journal, at, CANCELLED)
             for commission in earned:
-                commission.adjust(journal, at + timedelta(seconds=2), -commission.amount, _REVERSAL)
-        elif chance < 0.18 and conversion.value is not None:
+                commission.adjust(journal, at + timedelta(seconds=2), -commission.amount, REVERSAL)
+        elif chance < 0.14 and conversion.value is not None:
             factor = rng.choice((Decimal("0.8"), Decimal("0.9"), Decimal("1.25")))
             conversion.correct_value(journal, at, rounded(conversion.value * factor, conversion.currency))
-            own = earned[0]
-            if own.member.profile.deal.rate_type == "percent":
+            if own.rate["type"] == "percent":
                 delta = rounded(own.amount * factor, own.currency) - own.amount
-                own.adjust(journal, at + timedelta(seconds=2), delta, _RECALCULATED)
-        elif chance < 0.24:
-            own = earned[0]
-            own.adjust(journal, at, share(own.amount, Decimal(10), own.currency), _GOODWILL)
+                own.adjust(journal, at + timedelta(seconds=2), delta, RECALCULATED)
+        elif chance < 0.18:
+            own.adjust(journal, at, share(own.amount, Decimal(10), own.currency), GOODWILL)
+        elif chance < 0.19:
+            own.restate(journal, at, own.amount + share(own.amount, Decimal(5), own.currency))
+        elif self.member.plot is Plot.ACCOMPLICE and (chance < 0.5 or (self.is_certain and self._is_late())):
+            # A stolen card: the bank takes the money back, before the commission is approved.
+            conversion.reject(journal, at, CHARGED_BACK)
+            for commission in earned:
+                commission.adjust(journal, at + timedelta(seconds=2), -commission.amount, CHARGEBACK)
+
+    def _is_late(self) -> bool:
+        return self._visit.at > self.member.approved_at + timedelta(days=20)
 
     def _approve(self, earned: list[Commission]) -> None:
+        rng, journal = self.stage.rng, self.stage.journal
         for commission in earned:
             due = commission.calculated_at + timedelta(days=commission.hold_days)
-            at = due.replace(hour=6, minute=self.rng.randint(0, 29), second=self.rng.randint(0, 59))
-            if commission.amount and commission.member.is_active(at):
-                self.accounts.add(commission.member, commission.approve(self.journal, at))
+            at = due.replace(hour=6, minute=rng.randint(0, 29), second=rng.randint(0, 59))
+            if not commission.amount or not commission.member.is_active(at):
+                continue
+            is_odd = not self.is_certain and rng.random() < 0.005
+            variance = -share(commission.amount, Decimal(1), commission.currency) if is_odd else Decimal(0)
+            commission.approve(journal, at, variance)
+            is_proven = self.is_certain and self.member.plot is Plot.CLAWED_BACK
+            if commission.source is None and (is_proven or rng.random() < 0.01):
+                self.stage.on_doubtful(commission)
 
-    def _repeat(self, main: Conversion) -> None:
-        rng, journal, deal = self.rng, self.journal, self.member.profile.deal
-        previous = main
-        for number in range(2, 6):
-            if rng.random() > deal.repeat_mean / (1 + deal.repeat_mean):
+    def _be_worth(self, step: Step, conversion: Conversion) -> None:
+        activity, worth = self.stage.activity, self.member.profile.deal.worth
+        if worth == "gaming" and step.is_judged and conversion.is_first and not self.is_farmed:
+            activity.play_on(conversion)
+        elif worth == "trading" and step.kind == "trade":
+            activity.trade(conversion)
+        elif worth == "payments":
+            activity.pay(conversion)
+
+    def _repeat(self, step: Step, first: Conversion) -> None:
+        rng, journal = self.stage.rng, self.stage.journal
+        previous = first
+        for number in range(2, 8):
+            if self.is_farmed or rng.random() > step.repeat_mean / (1 + step.repeat_mean):
                 return
             at = previous.occurred_at + timedelta(days=rng.randint(10, 28), minutes=rng.randint(0, 900))
-            if not self.member.is_active(at + timedelta(days=1)):
+            if at >= journal.until or not self.member.is_active(at + timedelta(days=1)):
                 return
-            again = earning_step(rng, journal, self.member, main.customer, main.visit, at, main, number)
+            again = convert(rng, journal, self.member, self._customer, self._visit, step, at, first, number=number)
             again.create(journal)
-            qualified_at = at + timedelta(minutes=rng.randint(5, 600))
-            if deal.repeat_earns:
-                self._qualify(again, qualified_at)
-            else:
-                again.qualify(journal, qualified_at, None)
+            self._qualify(step, again, at + timedelta(minutes=rng.randint(5, 600)))
+            if again.status == "qualified":
+                self._be_worth(step, again)
             previous = again

@@ -1,96 +1,112 @@
-"""What the played programme books by the month: shares of revenue, and moves between tiers."""
+"""What a played programme books by the month: shares of what customers were worth, bonuses, and moves between tiers."""
 
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from random import Random
 
+from simulator.activity import Activity
+from simulator.agenda import Diary, Task
 from simulator.cast import Member, Span, TierMove
-from simulator.commissions import Adjustment, Commission, adjust_account
+from simulator.commissions import Commission, adjust_account
+from simulator.deals import Earning
 from simulator.journal import Journal
-from simulator.journeys import Accounts
 from simulator.roster import Plot
-from simulator.steps import share
-from simulator.wire import JsonObject, actor, day, money, price
-
-_BONUS = Adjustment("bonus", "campaign_bonus", "seasonal campaign, agreed in writing", actor("user", "mgr_12"))
+from simulator.verdicts import BONUS
+from simulator.wire import JsonObject, actor, day, money, price, share
 
 
-def book_revenue_shares(rng: Random, journal: Journal, members: list[Member], span: Span, accounts: Accounts) -> None:
-    """On the third of each month, the last month's share of those whose deal has one; approved the day after."""
-    for first in span.first_of_months():
+class MonthEnd:
+    """
+    Books shares on the third of each month, and approves them the day after; moves tiers on the first.
+
+    Everything that customers were worth by the end of a month has to be known then.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        diary: Diary,
+        members: list[Member],
+        span: Span,
+        activity: Activity,
+        qualified: Counter[tuple[str, date]],
+    ) -> None:
+        self._journal = journal
+        self._activity = activity
+        self._qualified = qualified
         for member in members:
-            at = first + timedelta(days=2, hours=7, minutes=member.number)
-            if not member.profile.deal.revshare or member.approved_at >= first or not member.is_active(at):
-                continue
-            is_first_share = first - timedelta(days=31) < member.approved_at
-            is_lost = is_first_share and member.profile.plot is Plot.NEGATIVE_MONTH
-            commission = _revenue_share(rng, journal, member, first, at, is_lost=is_lost)
-            commission.calculate(journal)
-            accounts.add(member, commission.approve(journal, at + timedelta(hours=23)))
+            for first in span.first_of_months():
+                if member.profile.deal.monthly is not None and member.approved_at < first:
+                    diary.add(
+                        first + timedelta(days=2, hours=7, minutes=member.number % 600),
+                        self._sharing_with(member, first),
+                    )
+            for move in member.tier_moves:
+                diary.add(move.at, self._moving(member, move))
+            if member.plot is Plot.CLAWED_BACK:
+                diary.add(span.at(0.6), self._rewarding(member))
+
+    def _sharing_with(self, member: Member, first: datetime) -> Task:
+        def book(at: datetime) -> None:
+            earning = member.profile.deal.monthly
+            if earning is None or not member.is_active(at):
+                return
+            commission = self._share(member, earning, first, at)
+            if commission.amount:
+                commission.calculate(self._journal)
+                commission.approve(self._journal, at + timedelta(hours=23))
+
+        return book
+
+    def _share(self, member: Member, earning: Earning, first: datetime, at: datetime) -> Commission:
+        last_day = first - timedelta(days=1)
+        currency, tier = member.profile.currency, member.tier(last_day)
+        worth = self._activity.of_month(member, last_day.date())
+        breakdown = {name: money(amount, currency)["amount"] for name, amount in worth._asdict().items()}
+        return Commission(
+            commission_id=self._journal.name("cms"),
+            member=member,
+            conversion=None,
+            model=earning.model,
+            component=earning.component,
+            rate=earning.rate_view(tier, currency),
+            amount=share(worth.net, earning.rates[tier.rank - 1], currency),
+            calculated_at=at,
+            hold_days=1,
+            basis={"kind": "ngr", "amount": money(worth.net, currency), "breakdown": breakdown},
+            period={"start": day(last_day.replace(day=1)), "end": day(last_day)},
+        )
+
+    def _rewarding(self, member: Member) -> Task:
+        def pay(at: datetime) -> None:
+            if member.is_active(at):
+                adjust_account(self._journal, member, at, price(Decimal(250), member.profile.currency), BONUS)
+
+        return pay
+
+    def _moving(self, member: Member, move: TierMove) -> Task:
+        def write(at: datetime) -> None:
+            last_month = (at - timedelta(days=2)).date().replace(day=1)
+            count = self._qualified[member.partner_id, last_month]
+            data: JsonObject = {
+                "partner": member.snapshot(at),
+                "tier_change": _tier_change(self._journal, member, move, count),
+            }
+            self._journal.write(at, "commission.tier_changed", data)
+
+        return write
 
 
-def pay_bonuses(journal: Journal, members: list[Member], span: Span, accounts: Accounts) -> None:
-    """A bonus on the account of the partner that earns most, for no commission in particular."""
-    at = span.at(0.6)
-    for member in members:
-        if member.profile.plot is Plot.CLAWED_BACK and member.is_active(at):
-            bonus = price(Decimal(250), member.profile.currency)
-            accounts.add(member, adjust_account(journal, member, at, bonus, _BONUS))
-
-
-def write_tier_changes(journal: Journal, members: list[Member], accounts: Accounts) -> None:
-    """Every move between tiers, with the number of qualified customers of the month before as its reason."""
-    for member in members:
-        for move in member.tier_moves:
-            last_month = (move.at - timedelta(days=2)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-            qualified = accounts.qualified[member.partner_id]
-            count = sum(1 for at in qualified if last_month <= at < move.at)
-            data: JsonObject = {"partner": member.snapshot(move.at), "tier_change": _move(journal, member, move, count)}
-            journal.write(move.at, "commission.tier_changed", data)
-
-
-def _revenue_share(
-    rng: Random, journal: Journal, member: Member, first: datetime, at: datetime, *, is_lost: bool
-) -> Commission:
-    currency, deal, tier = member.profile.currency, member.profile.deal, member.tier(first - timedelta(days=1))
-    turnover = price(Decimal(rng.randint(500, 900) * member.profile.weight), currency)
-    gross = -share(turnover, Decimal(20), currency) if is_lost else turnover
-    deductions = {
-        "bonus_cost": share(turnover, Decimal(rng.randint(12, 22)), currency),
-        "chargebacks": share(turnover, Decimal(rng.randint(0, 3)), currency),
-        "payment_fees": share(turnover, Decimal(rng.randint(5, 7)), currency),
-        "gaming_tax": Decimal(0) if is_lost else share(turnover, Decimal(18), currency),
-        "platform_fee": share(turnover, Decimal(3), currency),
-        "jackpot_contribution": share(turnover, Decimal(0), currency),
-        "other": share(turnover, Decimal(0), currency),
-    }
-    net = gross - sum(deductions.values())
-    breakdown = {name: money(amount, currency)["amount"] for name, amount in {"ggr": gross, **deductions}.items()}
-    last_day = first - timedelta(days=1)
-    return Commission(
-        commission_id=journal.name("cms"),
-        member=member,
-        conversion=None,
-        model="revshare",
-        component="revshare",
-        rate=deal.revshare_view(tier),
-        amount=share(net, deal.revshare[tier.rank - 1], currency),
-        calculated_at=at,
-        hold_days=1,
-        basis={"kind": "ngr", "amount": money(net, currency), "breakdown": breakdown},
-        period={"start": day(last_day.replace(day=1)), "end": day(last_day)},
-    )
-
-
-def _move(journal: Journal, member: Member, move: TierMove, count: int) -> JsonObject:
+def _tier_change(journal: Journal, member: Member, move: TierMove, count: int) -> JsonObject:
     deal, currency = member.profile.deal, member.profile.currency
+    rate = deal.main
     is_up = move.new.rank > move.previous.rank
     last_day = move.at - timedelta(days=1)
     return {
         "id": journal.name("tch"),
         "plan_id": deal.plan_id,
-        "previous_tier": move.previous.view() | {"rate": deal.rate_view(move.previous, currency)},
-        "new_tier": move.new.view() | {"rate": deal.rate_view(move.new, currency)},
+        "previous_tier": move.previous.view() | {"rate": rate and rate.rate_view(move.previous, currency)},
+        "new_tier": move.new.view() | {"rate": rate and rate.rate_view(move.new, currency)},
         "effective_from": day(move.at),
         "effective_to": None,
         "is_retroactive": False,

@@ -1,81 +1,114 @@
-"""The monthly payout runs of the played programme: everybody is paid what is open, and some payouts go wrong."""
+"""The payout runs of a played programme: everybody is paid what is open, and some payouts go wrong."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
+from simulator.agenda import Diary
 from simulator.cast import Member, Span
-from simulator.commissions import Adjustment, Item, adjust_account
-from simulator.conversions import Rejection
+from simulator.commissions import Commission, adjust_account
 from simulator.journal import Journal
-from simulator.journeys import Accounts
-from simulator.payouts import REFUSED_BY_BANK, RETURNED, WALLET_BLOCKED, Payout
+from simulator.payouts import REFUSED_BY_BANK, RETURNED, WALLET_BLOCKED, Item, Payout
+from simulator.postings import Posting
 from simulator.roster import Plot
-from simulator.wire import actor
+from simulator.verdicts import CHARGED_BACK, CLAWBACK, FORFEIT, TRANSFER
+from simulator.wire import WORTH_OF_ONE_EURO
 
 # Keeps the body of a payout event far below a megabyte in programmes of any size.
-_MOST_ITEMS = 400
-
-_CHARGED_BACK = Rejection("chargeback", "commercial", "provider", "card chargeback after the partner was paid")
-_CLAWBACK = Adjustment("clawback", "chargeback", "card chargeback", actor("user", "fin_3"), is_after_payout=True)
-_FORFEIT = Adjustment("termination_forfeit", "terms_violation", "balance at termination", actor("user", "fin_3"))
+_MOST_ITEMS = 250
+_MOST_DOUBTFUL = 20
 
 
-def run_payouts(rng: Random, journal: Journal, members: list[Member], span: Span, accounts: Accounts) -> None:
-    """Pay on the fifth of each month what was payable by then; at the end, forfeit what the terminated have left."""
-    runs = [first + timedelta(days=4, hours=8) for first in span.first_of_months()]
-    # A run whose end lies beyond the programme is the last one, but nobody would see its failure.
-    last_settled = max((run for run in runs if run + timedelta(days=3) < span.until), default=None)
-    for member in members:
-        cashier = _Cashier(rng, journal, member, accounts)
-        for run in runs:
-            cashier.pay(run + timedelta(minutes=member.number), is_last=run == last_settled)
-        cashier.close()
+class Cashier:
+    """
+    Pays everybody, by what the books say is payable.
+
+    On the fifth of each month, and in between whoever has very many items open.
+    """
+
+    def __init__(self, rng: Random, journal: Journal, diary: Diary, members: list[Member], span: Span) -> None:
+        self._diary = diary
+        self._desks = {member.partner_id: _Desk(rng, journal, diary, member) for member in members}
+        runs = [first + timedelta(days=4, hours=8) for first in span.first_of_months()]
+        # A run whose end lies beyond the programme is the last one, but nobody would see its failure.
+        last_settled = max((run for run in runs if run + timedelta(days=3) < span.until), default=None)
+        for number, desk in enumerate(self._desks.values()):
+            for run in runs:
+                pay = desk.pay_last if run == last_settled else desk.pay
+                diary.add(run + timedelta(minutes=number % 600), pay)
+            left_at = desk.member.left_at
+            if left_at is not None:
+                diary.add(left_at + timedelta(hours=1), desk.close)
+
+    def open(self, posting: Posting, at: datetime) -> None:
+        """Let the next payout settle what *posting* made payable, if it did."""
+        if not posting.is_due:
+            return
+        desk = self._desks[posting.partner_id]
+        desk.items.append(Item(posting.payable, posting.commission_id, posting.adjustment_id))
+        if len(desk.items) % _MOST_ITEMS == 0:
+            self._diary.add(at + timedelta(hours=1), desk.pay)
+
+    def doubt(self, commission: Commission) -> None:
+        """Have *commission* taken back, once it has been paid."""
+        doubtful = self._desks[commission.member.partner_id].doubtful
+        if len(doubtful) < _MOST_DOUBTFUL:
+            doubtful[commission.commission_id] = commission
 
 
-class _Cashier:
-    """Pays one partner, run by run."""
+class _Desk:
+    """Pays one partner."""
 
-    def __init__(self, rng: Random, journal: Journal, member: Member, accounts: Accounts) -> None:
+    def __init__(self, rng: Random, journal: Journal, diary: Diary, member: Member) -> None:
         self._rng = rng
         self._journal = journal
-        self._member = member
-        self._open = accounts.items[member.partner_id]
+        self._diary = diary
         self._returned: Payout | None = None
         self._has_been_paid = False
-        self._has_clawed_back = False
+        self.member = member
+        self.items: list[Item] = []
+        self.doubtful: dict[str, Commission] = {}
 
-    def pay(self, at: datetime, *, is_last: bool) -> None:
-        if not self._member.is_active(at):
+    def pay_last(self, at: datetime) -> None:
+        self.pay(at, is_last=True)
+
+    def pay(self, at: datetime, *, is_last: bool = False) -> None:
+        if not self.member.is_active(at):
             return
         # What takes away comes first, so that it never waits behind what is paid out.
-        due = sorted((item for item in self._open if item.payable_from < at), key=lambda item: item.amount)
+        due = sorted(self.items, key=lambda item: item.amount)
         for start in range(0, len(due), _MOST_ITEMS):
             items = due[start : start + _MOST_ITEMS]
-            if sum((item.amount for item in items), Decimal(0)) < self._member.min_payout:
+            if sum((item.amount for item in items), Decimal(0)) < self.member.min_payout:
                 return
             retry_of, self._returned = self._returned, None
+            self.items = due[start + _MOST_ITEMS :]
             self._settle(self._payout(at, items, retry_of), is_last=is_last)
 
-    def close(self) -> None:
-        """Forfeit what is left, when the partner was terminated."""
-        member = self._member
-        if member.profile.plot is not Plot.TERMINATED or member.left_at is None:
+    def close(self, at: datetime) -> None:
+        """Forfeit, or hand over, what is left when the partner has gone."""
+        member = self.member
+        left = sum((item.amount for item in self.items), Decimal(0))
+        if left <= 0:
             return
-        left = sum((item.amount for item in self._open), Decimal(0))
-        if left > 0:
-            adjust_account(self._journal, member, member.left_at + timedelta(hours=1), -left, _FORFEIT)
+        if member.plot is Plot.TERMINATED:
+            adjust_account(self._journal, member, at, -left, FORFEIT)
+        elif member.plot is Plot.MERGED and member.heir is not None:
+            adjust_account(self._journal, member, at, -left, TRANSFER, counterparty=member.heir)
+            adjust_account(self._journal, member.heir, at, left, TRANSFER, counterparty=member)
 
     def _payout(self, at: datetime, items: list[Item], retry_of: Payout | None) -> Payout:
-        profile = self._member.profile
-        needs_rate = profile.currency != profile.payout_currency
+        profile = self.member.profile
+        rate = None
+        if profile.currency != profile.payout_currency:
+            middle = WORTH_OF_ONE_EURO[profile.payout_currency] / WORTH_OF_ONE_EURO[profile.currency]
+            rate = (middle * Decimal(self._rng.randint(970, 1010)).scaleb(-3)).quantize(Decimal("0.0001"))
         return Payout(
             payout_id=self._journal.name("po"),
             batch_id=f"bat_{self._journal.tag}_{at:%Y_%m}",
-            member=self._member,
+            member=self.member,
             items=items,
-            rate=Decimal(self._rng.randint(8900, 9300)).scaleb(-4) if needs_rate else None,
+            rate=rate,
             scheduled_at=at,
             attempt=retry_of.attempt + 1 if retry_of else 1,
             retry_of=retry_of.payout_id if retry_of else None,
@@ -83,43 +116,43 @@ class _Cashier:
 
     def _settle(self, payout: Payout, *, is_last: bool) -> None:
         """Take a payout from scheduled to its end, as the partner's plot has it."""
-        journal, plot = self._journal, self._member.profile.plot
+        journal, plot, chance = self._journal, self.member.plot, self._rng.random()
         is_first, self._has_been_paid = not self._has_been_paid, True
-        paid = {id(item) for item in payout.items}
-        self._open[:] = [item for item in self._open if id(item) not in paid]
         payout.schedule(journal)
         submitted_at = payout.scheduled_at + timedelta(days=1, minutes=self._rng.randint(30, 240))
         payout.process(journal, submitted_at)
         ends_at = submitted_at + timedelta(hours=self._rng.randint(8, 30), minutes=self._rng.randint(0, 59))
-        if plot is Plot.FAILED_PAYOUT and is_first:
+        if (plot is Plot.FAILED_PAYOUT and is_first) or (payout.attempt == 1 and chance < 0.03):
             again_at = ends_at + timedelta(days=3)
             payout.fail(journal, ends_at, REFUSED_BY_BANK, again_at)
-            self._settle(self._payout(again_at, payout.items, payout), is_last=is_last)
+            if self.member.is_active(again_at):
+                self._settle(self._payout(again_at, payout.items, payout), is_last=is_last)
             return
         if plot is Plot.OPEN_FAILURE and is_last:
             payout.fail(journal, ends_at, WALLET_BLOCKED)
             self._take_back(payout, ends_at)
             return
         payout.complete(journal, ends_at)
-        if plot is Plot.BANK_RETURN and is_first:
+        if (plot is Plot.BANK_RETURN and is_first) or chance > 0.99:
             returned_at = ends_at + timedelta(days=6)
             payout.fail(journal, returned_at, RETURNED)
             self._take_back(payout, returned_at)
-        if plot is Plot.CLAWED_BACK and not self._has_clawed_back:
-            self._claw_back(payout, ends_at + timedelta(days=10))
+            return
+        self._claw_back(payout, ends_at + timedelta(days=10))
 
     def _take_back(self, payout: Payout, at: datetime) -> None:
-        self._open.extend(replace(item, payable_from=at) for item in payout.items)
-        self._returned = payout
+        def reopen(_at: datetime) -> None:
+            self.items += payout.items
+            self._returned = payout
+
+        self._diary.add(at, reopen)
 
     def _claw_back(self, payout: Payout, at: datetime) -> None:
-        """Take back the whole of the first commission of this payout that a customer's payment stood behind."""
+        """Take back the whole of what this payout paid for customers who have cheated."""
         for item in payout.items:
-            commission = item.commission
-            if commission is None or commission.conversion is None or commission.model == "override":
+            commission = self.doubtful.pop(item.commission_id or "", None)
+            if commission is None or commission.conversion is None or commission.amount <= 0:
                 continue
-            commission.conversion.reject(self._journal, at, _CHARGED_BACK)
-            delta = -commission.amount
-            self._has_clawed_back = True
-            self._open.append(commission.adjust(self._journal, at + timedelta(seconds=5), delta, _CLAWBACK))
-            return
+            commission.payout_id = payout.payout_id
+            commission.conversion.reject(self._journal, at, CHARGED_BACK)
+            commission.adjust(self._journal, at + timedelta(seconds=5), -commission.amount, CLAWBACK)

@@ -1,17 +1,28 @@
-"""A payout of the played programme: what is paid for which items, and how it fares at the provider."""
+"""A payout of a played programme: what is paid for which items, and how it fares at the provider."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from typing import NamedTuple
 
 from simulator.cast import Member
-from simulator.commissions import Item
 from simulator.journal import Journal
+from simulator.postings import PayoutAccount, Posting
 from simulator.wire import JsonObject, day, instant, money, price, rounded
 
-_WIRE_FEE = Decimal("12.00")
+_WIRE_FEE = Decimal(12)
+"""In euros before pricing; less than the least that is paid."""
+
 _WITHHOLDING_RATE = Decimal("0.1021")
+
+
+class Item(NamedTuple):
+    """What a payout may settle, in the currency of the commissions; negative after a clawback."""
+
+    amount: Decimal
+    commission_id: str | None
+    adjustment_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +63,25 @@ class Payout:
     status: str = "scheduled"
     provider_reference: str | None = None
     version: int = 0
+    _account: PayoutAccount = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._account = PayoutAccount(self.member.partner_id, self.member.profile.currency, self.debit)
 
     @property
     def debit(self) -> Decimal:
         return sum((item.amount for item in self.items), Decimal(0))
 
     def schedule(self, journal: Journal) -> None:
-        for item in self.items:
-            if item.commission is not None:
-                item.commission.payout_id = self.payout_id
-        self._write(journal, self.scheduled_at, "payout.scheduled", {})
+        self._write(journal, self.scheduled_at, "payout.scheduled", {}, self._account.reserve())
 
     def process(self, journal: Journal, at: datetime) -> None:
         self.status = "processing"
         digits = sha256(self.payout_id.encode()).hexdigest()[:10].upper()
         self.provider_reference = f"{self.member.profile.provider.upper()}-{digits}"
-        self._write(journal, at, "payout.processing", {"processing": {"submitted_at": instant(at)}})
+        self._write(
+            journal, at, "payout.processing", {"processing": {"submitted_at": instant(at)}}, self._account.reserve()
+        )
 
     def complete(self, journal: Journal, at: datetime) -> None:
         self.status = "completed"
@@ -78,7 +92,7 @@ class Payout:
             "provider_fee": money(price(Decimal(1), currency), currency),
             "value_date": day(at),
         }
-        self._write(journal, at, "payout.completed", {"completion": completion})
+        self._write(journal, at, "payout.completed", {"completion": completion}, self._account.complete())
 
     def fail(self, journal: Journal, at: datetime, why: Failure, next_attempt_at: datetime | None = None) -> None:
         """Fail, or come back after completion. The items are free to be paid again."""
@@ -93,23 +107,27 @@ class Payout:
             "returned": money(self._paid(), self.member.profile.payout_currency) if why.is_return else None,
             "next_attempt_at": None if next_attempt_at is None else instant(next_attempt_at),
         }
-        self._write(journal, at, "payout.failed", {"failure": failure})
+        self._write(journal, at, "payout.failed", {"failure": failure}, self._account.fail())
 
     def _paid(self) -> Decimal:
         net = self.debit - self._fee() - self._withheld()
         return rounded(net if self.rate is None else net * self.rate, self.member.profile.payout_currency)
 
     def _fee(self) -> Decimal:
-        return _WIRE_FEE if self.member.profile.provider == "intl_wire" else Decimal(0)
+        profile = self.member.profile
+        return price(_WIRE_FEE, profile.currency) if profile.provider == "intl_wire" else Decimal(0)
 
     def _withheld(self) -> Decimal:
         profile = self.member.profile
         rate = _WITHHOLDING_RATE if profile.provider == "zengin" else Decimal(0)
         return rounded(self.debit * rate, profile.currency)
 
-    def _write(self, journal: Journal, at: datetime, event_type: str, extra: JsonObject) -> None:
+    def _write(
+        self, journal: Journal, at: datetime, event_type: str, extra: JsonObject, postings: tuple[Posting, ...]
+    ) -> None:
         self.version += 1
-        journal.write(at, event_type, {"payout": self._view(), "partner": self.member.snapshot(at), **extra})
+        data: JsonObject = {"payout": self._view(), "partner": self.member.snapshot(at), **extra}
+        journal.write(at, event_type, data, postings)
 
     def _view(self) -> JsonObject:
         profile, withheld = self.member.profile, self._withheld()
@@ -128,7 +146,7 @@ class Payout:
             "method": profile.method,
             "provider": profile.provider if is_in_hand else None,
             "provider_reference": self.provider_reference,
-            "destination_hash": f"dst_{sha256(self.member.partner_id.encode()).hexdigest()[:12]}",
+            "destination_hash": self.member.destination,
             "period": {"start": day(last_month_end.replace(day=1)), "end": day(last_month_end)},
             "scheduled_for": day(self.scheduled_at + timedelta(days=1)),
             "attempt": self.attempt,
@@ -152,7 +170,7 @@ class Payout:
 
 def _allocation(item: Item, currency: str) -> JsonObject:
     return {
-        "commission_id": item.commission.commission_id if item.commission else None,
+        "commission_id": item.commission_id,
         "adjustment_id": item.adjustment_id,
         "amount": money(item.amount, currency),
     }

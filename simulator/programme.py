@@ -1,23 +1,45 @@
-"""A small affiliate programme, played from a seed: four months of partners, customers, commissions and payouts."""
+"""
+A programme of affiliates, played from a seed: three months and more of partners, customers, commissions and payouts.
+
+It is played hour by hour. What is known of the future waits in an agenda, and of the past remain sums, so that a
+programme of millions of events takes no more memory than one of thousands.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
+from itertools import accumulate
 from random import Random
 
+from simulator.activity import Activity
+from simulator.agenda import Diary, Task
+from simulator.back_office import BackOffice, placement_cost
 from simulator.cast import Member, Span, gather, write_partner_events
+from simulator.flavour import Flavour, cast_of
 from simulator.journal import Event, Journal
-from simulator.journeys import play_journeys
-from simulator.monthly import book_revenue_shares, pay_bonuses, write_tier_changes
-from simulator.payout_runs import run_payouts
-from simulator.visits import moment, pass_by
+from simulator.journeys import Stage, play_journey
+from simulator.monthly import MonthEnd
+from simulator.pace import Pace, Slot, slots_of
+from simulator.payout_runs import Cashier
+from simulator.postings import Posting
+from simulator.roster import Plot
+from simulator.truth import Books, Truth
+from simulator.visits import PAID_MEDIA, Door
 
-_HISTORY = timedelta(days=122)
+_CERTAIN_JOURNEYS = 2
+"""That every partner begins with, so that nobody is left without anything."""
 
-# Measured: what a journey brings about on average besides its click, and a partner besides its journeys.
-_EVENTS_PER_JOURNEY = 5.05
-_EVENTS_PER_PARTNER = 15
+_REGULARS = {Plot.OPEN_FAILURE, Plot.ACCOMPLICE, Plot.TERMINATED, Plot.MERGED}
+"""Whose stories need something open at a certain time: a customer each month, in time for the next payout run."""
+
+_REPORTED = {
+    "earned": "commission_earned",
+    "adjusted": "commission_adjusted",
+    "transferred": "commission_adjusted",
+    "paid": "payout",
+    "returned": "payout_returned",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +49,7 @@ class ProgrammeSize:
 
     Attributes:
         events: In all, exactly, where the partners leave room for it; about half of them are clicks.
-        partners: The first eight have a story each (see `simulator/roster.py`).
+        partners: The first eleven have a story each (see `simulator/flavours`).
     """
 
     events: int
@@ -38,41 +60,165 @@ class ProgrammeSize:
             raise ValueError("A programme needs at least one partner and one event: raise --partners or --events.")
 
 
-def play_programme(seed: int, size: ProgrammeSize, until: datetime) -> Iterator[Event]:
+class Programme:
     """
-    The events of a programme over the four months before *until*, one after another as they happened.
+    One programme, to be played once.
 
     The same arguments give the same ids and bodies, byte for byte; any other give other ids, so that two programmes can
-    be sent to the same place. A few dozen events for each partner are the least it has, whatever its size.
-
-    Args:
-        until: Timezone-aware; no event happens at or after it.
-
-    Raises:
-        ValueError: *until* has no timezone.
+    be sent to the same place. A few dozen events for each partner are the least it has, whatever its size. *zone* and
+    *office* change no event.
     """
-    if until.tzinfo is None:
-        raise ValueError("The end of the programme needs a timezone: pass an aware datetime.")
-    until = until.astimezone(UTC)
-    key = f"{seed}:{size.events}:{size.partners}:{until.isoformat()}"
-    rng = Random(key)
-    journal = Journal(sha256(key.encode()).hexdigest()[:6], until)
-    start = (until - _HISTORY).replace(hour=0, minute=0, second=0, microsecond=0)
-    span = Span(start, until)
 
-    members = gather(size.partners, span, journal, rng)
-    write_partner_events(members, journal)
-    room = size.events / 2 - _EVENTS_PER_PARTNER * size.partners
-    accounts = play_journeys(rng, journal, members, int(room / _EVENTS_PER_JOURNEY), span)
-    book_revenue_shares(rng, journal, members, span, accounts)
-    pay_bonuses(journal, members, span, accounts)
-    write_tier_changes(journal, members, accounts)
-    run_payouts(rng, journal, members, span, accounts)
-    _fill_with_clicks(rng, journal, members, span, size.events - len(journal))
-    yield from journal.seal(rng)
+    def __init__(
+        self,
+        seed: int,
+        size: ProgrammeSize,
+        until: datetime,
+        flavour: Flavour = Flavour.igaming,
+        *,
+        zone: tzinfo = UTC,
+        office: BackOffice | None = None,
+    ) -> None:
+        """
+        Set the stage.
+
+        Args:
+            until: Timezone-aware; no event happens at or after it. The programme begins with a month, three before it.
+            zone: In which the months of the truth begin.
+            office: Gets the operator's side of it.
+
+        Raises:
+            ValueError: *until* has no timezone.
+        """
+        if until.tzinfo is None:
+            raise ValueError("The end of the programme needs a timezone: pass an aware datetime.")
+        until = until.astimezone(UTC)
+        key = f"{flavour}:{seed}:{size.events}:{size.partners}:{until.isoformat()}"
+        cast = cast_of(flavour)
+        self._seed = seed
+        self._size = size
+        self._flavour = flavour
+        self._zone = zone
+        self._office = office
+        self._office_rng = Random(f"{key}:office")
+        self._rng = Random(key)
+        self._span = Span(_three_months_before(until), until)
+        self._diary = Diary()
+        self._journal = Journal(sha256(key.encode()).hexdigest()[:6], until, Books(zone), self._rng)
+        self._members = gather(cast.principals, size.partners, self._span, self._journal, self._rng)
+        self._cashier = Cashier(self._rng, self._journal, self._diary, self._members, self._span)
+        self._stage = Stage(
+            rng=self._rng,
+            journal=self._journal,
+            door=Door(self._rng, self._journal, cast.site),
+            activity=Activity(self._rng, self._span, None if office is None else office.activity),
+            on_doubtful=self._cashier.doubt,
+        )
+        MonthEnd(self._journal, self._diary, self._members, self._span, self._stage.activity, self._stage.qualified)
+
+    @property
+    def truth(self) -> Truth:
+        """What is true of the events that were given out; of all, once there are no more."""
+        tally = self._journal.tally
+        return Truth(
+            flavour=self._flavour.value,
+            seed=self._seed,
+            timezone=str(self._zone),
+            event_types=dict(tally.event_types),
+            conversions={status: count for status, count in tally.conversions.items() if count},
+            rejections=dict(tally.rejections),
+            statement=tuple(self._journal.books.statement()),
+        )
+
+    def events(self) -> Iterator[Event]:
+        """Play: every event, as they happen."""
+        journal, members = self._journal, self._members
+        journal.listeners.append(self._cashier.open)
+        if self._office is not None:
+            self._open_office(self._office)
+        write_partner_events(members, journal)
+        for member in members:
+            for _ in range(_CERTAIN_JOURNEYS):
+                self._diary.add(member.approved_at + timedelta(days=6) * self._rng.random(), self._certainly(member))
+            for first in self._span.first_of_months():
+                if member.plot in _REGULARS and member.approved_at < first < member.quits_at:
+                    self._diary.add(first + timedelta(days=3, hours=9), self._certainly(member))
+        pace = Pace(self._size.events, len(members), journal)
+        crowd = _Crowd(members, self._span)
+        for slot in slots_of(self._span, self._size.events, opens_at=min(member.approved_at for member in members)):
+            self._diary.work_until(slot.end)
+            self._play_slot(slot, pace, crowd)
+            yield from journal.events_before(slot.end)
+
+    def _play_slot(self, slot: Slot, pace: Pace, crowd: "_Crowd") -> None:
+        rng = self._rng
+        for member in crowd.some(rng, slot.start, pace.journeys(slot)):
+            play_journey(self._stage, member, slot.moment(rng))
+        for member in crowd.some(rng, slot.start, pace.clicks(slot)):
+            self._stage.door.pass_by(member, slot.moment(rng))
+
+    def _certainly(self, member: Member) -> Task:
+        return lambda at: play_journey(self._stage, member, at, is_certain=True)
+
+    def _open_office(self, office: BackOffice) -> None:
+        def report(posting: Posting, at: datetime) -> None:
+            kind = _REPORTED.get(posting.flow)
+            if kind is not None:
+                amount = posting.pending + posting.payable + posting.in_transit
+                entity = posting.adjustment_id or posting.commission_id or ""
+                office.report(
+                    kind, entity, posting.partner_id, at, posting.currency, -amount if kind == "payout" else amount
+                )
+
+        def spend(at: datetime) -> None:
+            for member in self._members:
+                if member.profile.medium in PAID_MEDIA and member.is_active(at):
+                    cost = placement_cost(self._office_rng, member)
+                    office.spend(at.date(), member.partner_id, cost, member.profile.currency)
+            if at + timedelta(days=1) < self._span.until:
+                self._diary.add(at + timedelta(days=1), spend)
+
+        self._journal.listeners.append(report)
+        self._diary.add(self._span.start, spend)
+        office.calendar(self._office_rng, self._span)
 
 
-def _fill_with_clicks(rng: Random, journal: Journal, members: list[Member], span: Span, count: int) -> None:
-    weights = [member.profile.weight for member in members]
-    for member in rng.choices(members, weights, k=max(count, 0)):
-        pass_by(rng, journal, member, moment(rng, member.approved_at, min(member.quits_at, span.until)))
+class _Crowd:
+    """Those who send visitors, by how many."""
+
+    def __init__(self, members: list[Member], span: Span) -> None:
+        self._members = members
+        # One day on which a farm works around the clock.
+        self._attack = (span.at(0.45), span.at(0.45) + timedelta(days=1))
+        moments = {*self._attack, *(member.approved_at for member in members), *(member.quits_at for member in members)}
+        self._changes = sorted(moments, reverse=True)
+        self._present: list[Member] = []
+        self._weights: list[int] = []
+
+    def some(self, rng: Random, at: datetime, count: int) -> list[Member]:
+        """*count* of those who are there at *at*; none where nobody is."""
+        while self._changes and self._changes[-1] <= at:
+            self._changes.pop()
+            self._present = [each for each in self._members if each.approved_at <= at < each.quits_at]
+            self._weights = list(accumulate(self._weight(each, at) for each in self._present))
+        if not self._present or not count:
+            return []
+        return rng.choices(self._present, cum_weights=self._weights, k=count)
+
+    def _weight(self, member: Member, at: datetime) -> int:
+        is_attacking = member.plot is Plot.RING and self._attack[0] <= at < self._attack[1]
+        return member.profile.weight * (8 if is_attacking else 1)
+
+
+def play_programme(
+    seed: int, size: ProgrammeSize, until: datetime, flavour: Flavour = Flavour.igaming
+) -> Iterator[Event]:
+    """The events of a `Programme`, for those who need nothing else of it."""
+    yield from Programme(seed, size, until, flavour).events()
+
+
+def _three_months_before(until: datetime) -> datetime:
+    first = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(3):
+        first = (first - timedelta(days=1)).replace(day=1)
+    return first

@@ -12,16 +12,19 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from models.event_types import EVENT_TYPES
 from models.reading import read_event
+from simulator.back_office import BackOffice
+from simulator.flavour import Flavour
 from simulator.journal import Event
-from simulator.programme import ProgrammeSize, play_programme
+from simulator.programme import Programme, ProgrammeSize, play_programme
 
 UNTIL = datetime(2026, 11, 15, 12, tzinfo=UTC)
-DEMO = ProgrammeSize(events=2000, partners=8)
+SMALL = ProgrammeSize(events=2500, partners=12)
 ENDS = [
     UNTIL,
     datetime(2026, 3, 1, tzinfo=UTC),
@@ -29,10 +32,11 @@ ENDS = [
     datetime(2026, 12, 31, 23, 59, tzinfo=UTC),
 ]
 PROGRAMMES = [
-    *[(seed, DEMO, end) for seed in (1, 2) for end in ENDS],
-    (1, ProgrammeSize(events=60, partners=1), UNTIL),
-    (2, ProgrammeSize(events=1, partners=3), UNTIL),
-    (1, ProgrammeSize(events=4000, partners=30), UNTIL),
+    *[(seed, SMALL, UNTIL, flavour) for seed in (1, 2) for flavour in Flavour],
+    *[(1, SMALL, end, Flavour.igaming) for end in ENDS[1:]],
+    (1, ProgrammeSize(events=60, partners=1), UNTIL, Flavour.saas),
+    (2, ProgrammeSize(events=1, partners=3), UNTIL, Flavour.forex),
+    (1, ProgrammeSize(events=4000, partners=30), UNTIL, Flavour.prop),
 ]
 
 
@@ -46,9 +50,10 @@ def programme(request: pytest.FixtureRequest) -> list[Event]:
     return list(play_programme(*request.param))
 
 
-@pytest.fixture(scope="module")
-def demo() -> list[Any]:
-    return views(play_programme(1, DEMO, UNTIL))
+@pytest.fixture(scope="module", params=Flavour)
+def flavoured(request: pytest.FixtureRequest) -> list[Any]:
+    """A small programme of every flavour."""
+    return views(play_programme(1, SMALL, UNTIL, request.param))
 
 
 def of_type(events: list[Any], event_type: str) -> list[Any]:
@@ -56,13 +61,15 @@ def of_type(events: list[Any], event_type: str) -> list[Any]:
 
 
 def test_the_same_seed_plays_the_same_programme_byte_for_byte() -> None:
-    """Ids, times and bodies depend on seed, size and end alone, not on the process that plays them."""
+    """Ids, times and bodies depend on flavour, seed, size and end alone, not on the process that plays them."""
     script = f"""
 import datetime, hashlib
+from simulator.flavour import Flavour
 from simulator.programme import ProgrammeSize, play_programme
 until = datetime.datetime.fromisoformat("{UNTIL.isoformat()}")
-events = play_programme(1, ProgrammeSize({DEMO.events}, {DEMO.partners}), until)
-print(hashlib.sha256(b"".join(event.body for event in events)).hexdigest())
+for flavour in Flavour:
+    events = play_programme(1, ProgrammeSize({SMALL.events}, {SMALL.partners}), until, flavour)
+    print(hashlib.sha256(b"".join(event.body for event in events)).hexdigest())
 """
     told = subprocess.run(
         [sys.executable, "-c", script],
@@ -72,35 +79,50 @@ print(hashlib.sha256(b"".join(event.body for event in events)).hexdigest())
         check=True,
         text=True,
     )
-    here = hashlib.sha256(b"".join(event.body for event in play_programme(1, DEMO, UNTIL))).hexdigest()
-    assert told.stdout.strip() == here
+    here = [
+        hashlib.sha256(b"".join(event.body for event in play_programme(1, SMALL, UNTIL, flavour))).hexdigest()
+        for flavour in Flavour
+    ]
+    assert told.stdout.split() == here
+    assert len(set(here)) == len(Flavour)
+
+
+def test_the_files_beside_it_change_no_event(tmp_path: Path) -> None:
+    """A programme is the same whether or not its operator's side is written, and whatever its months are."""
+    with BackOffice(tmp_path, "acme", "EUR") as office:
+        written = Programme(1, SMALL, UNTIL, zone=ZoneInfo("Asia/Tokyo"), office=office)
+        bodies = [event.body for event in written.events()]
+    assert bodies == [event.body for event in play_programme(1, SMALL, UNTIL)]
 
 
 @pytest.mark.parametrize(
-    ("seed", "size", "until"),
+    ("seed", "size", "until", "flavour"),
     [
-        (2, DEMO, UNTIL),
-        (1, ProgrammeSize(events=2001, partners=8), UNTIL),
-        (1, DEMO, UNTIL + timedelta(seconds=1)),
+        (2, SMALL, UNTIL, Flavour.igaming),
+        (1, ProgrammeSize(events=2501, partners=12), UNTIL, Flavour.igaming),
+        (1, SMALL, UNTIL + timedelta(seconds=1), Flavour.igaming),
+        (1, SMALL, UNTIL, Flavour.saas),
     ],
 )
-def test_another_programme_shares_no_event_id(seed: int, size: ProgrammeSize, until: datetime) -> None:
+def test_another_programme_shares_no_event_id(
+    seed: int, size: ProgrammeSize, until: datetime, flavour: Flavour
+) -> None:
     """Two programmes may be sent to the same receiver without a conflict between ids."""
-    first = {event.event_id for event in play_programme(1, DEMO, UNTIL)}
-    second = {event.event_id for event in play_programme(seed, size, until)}
+    first = {event.event_id for event in play_programme(1, SMALL, UNTIL)}
+    second = {event.event_id for event in play_programme(seed, size, until, flavour)}
     assert not first & second
 
 
 def test_the_end_may_be_told_in_any_timezone() -> None:
     """The same moment in another timezone is the same programme."""
     elsewhere = UNTIL.astimezone(timezone(timedelta(hours=9)))
-    assert list(play_programme(1, DEMO, elsewhere)) == list(play_programme(1, DEMO, UNTIL))
+    assert list(play_programme(1, SMALL, elsewhere)) == list(play_programme(1, SMALL, UNTIL))
 
 
 def test_an_end_without_a_timezone_is_refused() -> None:
     """A naive moment would mean something else on another machine."""
     with pytest.raises(ValueError, match="timezone"):
-        next(play_programme(1, DEMO, datetime(2026, 11, 15)))
+        next(play_programme(1, SMALL, datetime(2026, 11, 15)))
 
 
 @pytest.mark.parametrize(("events", "partners"), [(0, 8), (2000, 0)])
@@ -119,21 +141,32 @@ def test_every_event_is_within_the_contract(programme: list[Event]) -> None:
 
 
 def test_events_come_in_order_and_before_the_end() -> None:
-    """Times only grow, ids grow with them, and nothing happens at the end or after it."""
+    """Times only grow, ids grow with them, nothing happens at the end or after it, and it begins with a month."""
     for end in ENDS:
-        events = list(play_programme(1, DEMO, end))
+        events = list(play_programme(1, SMALL, end))
         assert [event.occurred_at for event in events] == sorted(event.occurred_at for event in events)
         assert [event.event_id for event in events] == sorted({event.event_id for event in events})
-        assert end - timedelta(days=123) < events[0].occurred_at
+        assert end - timedelta(days=123) < events[0].occurred_at < end - timedelta(days=88)
+        assert events[0].occurred_at.day == 1
         assert events[-1].occurred_at < end
 
 
-def test_the_demo_has_its_size_every_event_type_and_half_clicks(demo: list[Any]) -> None:
-    """Two thousand events exactly; every type of the contract occurs; about half are clicks."""
-    counts = Counter(event["type"] for event in demo)
-    assert len(demo) == DEMO.events
+def test_a_programme_has_its_size_every_event_type_and_half_clicks(flavoured: list[Any]) -> None:
+    """As many events as asked for, exactly; every type of the contract occurs; about half are clicks."""
+    counts = Counter(event["type"] for event in flavoured)
+    assert len(flavoured) == SMALL.events
     assert set(counts) == set(EVENT_TYPES)
-    assert 0.4 < counts["click.tracked"] / len(demo) < 0.6
+    assert 0.4 < counts["click.tracked"] / len(flavoured) < 0.6
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_a_programme_ten_times_as_large_is_as_even(flavour: Flavour) -> None:
+    """No day but the farm's has far more events than the days around it, the last one included."""
+    days = Counter(event.occurred_at.date() for event in play_programme(1, ProgrammeSize(20000, 24), UNTIL, flavour))
+    assert days.total() == 20000
+    busiest = sorted(days.values())[-3:]
+    assert busiest[0] < 2.5 * days.total() / len(days)
+    assert days[UNTIL.date()] < 2.5 * days.total() / len(days)
 
 
 def test_versions_count_up_without_a_gap_for_every_entity(programme: list[Event]) -> None:
@@ -159,11 +192,11 @@ def monies(node: object) -> Iterator[dict[str, str]]:
 
 
 def test_money_is_written_in_the_decimals_of_its_currency(programme: list[Event]) -> None:
-    """Cents for euros and dollars, no decimals for yen, never a number, never a negative zero."""
-    shapes = {"EUR": r"-?\d+\.\d\d", "USD": r"-?\d+\.\d\d", "JPY": r"-?\d+"}
+    """Cents for most, no decimals for yen, three for dinars, never a number, never a negative zero."""
+    shapes = {"JPY": r"-?\d+", "KWD": r"-?\d+\.\d\d\d"}
     for event in views(programme):
         for money in monies(event["data"]):
-            assert re.fullmatch(shapes[money["currency"]], money["amount"])
+            assert re.fullmatch(shapes.get(money["currency"], r"-?\d+\.\d\d"), money["amount"])
             assert not money["amount"].startswith("-0") or Decimal(money["amount"])
 
 
@@ -215,7 +248,9 @@ class Books:
             case "commission.approved":
                 commission = data["commission"]["id"]
                 approved = data["approval"]["approved_amount"]
-                assert amount(approved) == amount(data["commission"]["amount"]) == self.owed[commission]
+                assert amount(approved) == amount(data["commission"]["amount"])
+                assert abs(amount(approved) - self.owed[commission]) <= abs(self.owed[commission]) / 50
+                self.owed[commission] = amount(approved)
                 assert commission not in self.approved
                 self.approved.add(commission)
                 self._open(partner, approved, commission, None)
@@ -266,39 +301,64 @@ def test_nobody_is_paid_more_than_is_payable_and_the_books_close(programme: list
     assert sum(books.payable.values()) == sum(books.open.values())
 
 
-def test_every_partner_earns_and_is_paid_in_three_currencies(demo: list[Any]) -> None:
-    """No partner of the demo is left without an approved commission and a completed payout."""
-    everybody = {event["data"]["partner"]["id"] for event in of_type(demo, "partner.registered")}
-    assert len(everybody) == DEMO.partners
-    for event_type in ("click.tracked", "commission.approved", "payout.completed"):
-        assert {event["data"]["partner"]["id"] for event in of_type(demo, event_type)} == everybody
-    paid = {event["data"]["payout"]["debit"]["currency"] for event in of_type(demo, "payout.completed")}
-    assert paid == {"EUR", "USD", "JPY"}
+def test_every_honest_partner_earns_and_most_are_paid(flavoured: list[Any]) -> None:
+    """Nobody is without an approved commission, and only who has a bad month or goes early may be without a payout."""
+    everybody = {event["data"]["partner"]["id"] for event in of_type(flavoured, "partner.registered")}
+    assert len(everybody) == SMALL.partners
+    for event_type in ("click.tracked", "commission.approved"):
+        assert {event["data"]["partner"]["id"] for event in of_type(flavoured, event_type)} == everybody
+    paid = {event["data"]["partner"]["id"] for event in of_type(flavoured, "payout.completed")}
+    assert len(paid) >= SMALL.partners - 3
+    assert len({event["data"]["payout"]["debit"]["currency"] for event in of_type(flavoured, "payout.completed")}) >= 3
 
 
-@pytest.mark.parametrize("end", ENDS, ids=str)
+MODELS = {
+    Flavour.igaming: {"cpa", "hybrid", "revshare", "override", "cpl"},
+    Flavour.forex: {"cpa", "hybrid", "lot_rebate", "spread_share", "override", "cpl"},
+    Flavour.prop: {"cpa", "challenge_fee_share", "funded_bonus", "revshare", "override", "cpl"},
+    Flavour.saas: {"cpa", "revshare", "hybrid", "cpl", "override"},
+}
+
+
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_stories_worth_showing_are_told_whatever_the_seed(seed: int, end: datetime) -> None:
-    """A clawback after payout, a failure with a retry, bank returns, tier changes, a suspension, a termination."""
-    events = views(play_programme(seed, DEMO, end))
+def test_every_flavour_pays_by_its_models(seed: int, flavour: Flavour) -> None:
+    """Commissions are of the models that such a programme has, hybrid ones in both parts, overrides on two levels."""
+    commissions = [
+        event["data"]["commission"]
+        for event in of_type(views(play_programme(seed, SMALL, UNTIL, flavour)), "commission.calculated")
+    ]
+    assert {each["model"] for each in commissions} == MODELS[flavour]
+    parts = {each["component"] for each in commissions if each["model"] == "hybrid"}
+    assert len(parts) == (0 if flavour is Flavour.prop else 2)
+    assert {each["sub_affiliate"]["level"] for each in commissions if each["sub_affiliate"]} == {1, 2}
+    assert any(amount(each["amount"]) < 0 for each in commissions)
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+@pytest.mark.parametrize(("seed", "end"), [(1, ENDS[1]), (2, ENDS[2]), (3, ENDS[3])], ids=str)
+def test_the_stories_worth_showing_are_told_whatever_the_seed(seed: int, end: datetime, flavour: Flavour) -> None:
+    """A clawback after payout, a retried failure, a return, an open failure, tiers, a merger, suspensions, an end."""
+    events = views(play_programme(seed, SMALL, end, flavour))
     failures = of_type(events, "payout.failed")
     completed = {
         event["data"]["payout"]["id"]: event["data"]["payout"] for event in of_type(events, "payout.completed")
     }
     retried = {payout["retry_of_payout_id"]: payout for payout in completed.values()}
     adjustments = [event["data"]["adjustment"] for event in of_type(events, "commission.adjusted")]
-    shares = [event["data"]["commission"] for event in of_type(events, "commission.calculated")]
 
     first_failed = next(each["data"] for each in failures if each["data"]["failure"]["category"] == "invalid_details")
     assert retried[first_failed["payout"]["id"]]["debit"] == first_failed["payout"]["debit"]
     assert retried[first_failed["payout"]["id"]]["attempt"] == 2
     returned = next(each["data"] for each in failures if each["data"]["failure"]["is_return_after_completion"])
     assert returned["failure"]["returned"] == completed[returned["payout"]["id"]]["amount"]
+    assert any(not each["data"]["failure"]["is_retryable"] for each in failures)
     assert any(each["type"] == "clawback" and each["is_after_payout"] for each in adjustments)
+    assert any(each["type"] == "chargeback" for each in adjustments)
+    moved = [Decimal(each["amount_delta"]["amount"]) for each in adjustments if each["type"] == "partner_transfer"]
+    assert len(moved) == 2
+    assert sum(moved) == 0
     assert {"up", "down"} == {
         each["data"]["tier_change"]["direction"] for each in of_type(events, "commission.tier_changed")
     }
-    assert any(amount(each["amount"]) < 0 for each in shares)
-    assert any(each["model"] == "override" for each in shares)
-    assert any(not each["data"]["failure"]["is_retryable"] for each in failures)
-    assert len(of_type(events, "partner.suspended")) == len(of_type(events, "partner.terminated")) == 1
+    assert len(of_type(events, "partner.suspended")) == len(of_type(events, "partner.terminated")) == 2

@@ -1,0 +1,217 @@
+"""
+What is true of a played programme: counts and the monthly statement, by the simulator's own books.
+
+The books are kept as the programme is played: sums by month, partner and currency, so that they take the same room
+however many events there are. No mart, and nothing that builds one, has a part in them.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import orjson
+
+from simulator.postings import Posting
+
+_FORMAT = 1
+_NOTHING = Decimal(0)
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    How many there are of what.
+
+    Attributes:
+        conversions: By the status each has at last.
+        rejections: By category and reason, one for every rejecting event.
+    """
+
+    event_types: Counter[str] = field(default_factory=Counter)
+    conversions: Counter[str] = field(default_factory=Counter)
+    rejections: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class StatementRow(NamedTuple):
+    """A month of a partner in a currency; the columns are those of `commission_statement_monthly`."""
+
+    month: date
+    partner_id: str
+    currency: str
+    opening_balance: Decimal
+    earned: Decimal
+    adjusted: Decimal
+    transferred: Decimal
+    paid: Decimal
+    returned: Decimal
+    closing_balance: Decimal
+    pending_balance: Decimal
+    payable_balance: Decimal
+    in_transit_balance: Decimal
+
+
+MONEY_COLUMNS = StatementRow._fields[3:]
+
+
+@dataclass(slots=True)
+class _Month:
+    flows: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    pending: Decimal = _NOTHING
+    payable: Decimal = _NOTHING
+    in_transit: Decimal = _NOTHING
+
+
+class Books:
+    """The accountant: postings in, statement out."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        """Begin months at midnight in *zone*."""
+        self._zone = zone
+        self._months: dict[tuple[str, str], dict[date, _Month]] = defaultdict(lambda: defaultdict(_Month))
+
+    def book(self, at: datetime, postings: Sequence[Posting]) -> None:
+        """Book what happened *at*; in any order of time."""
+        month = at.astimezone(self._zone).date().replace(day=1)
+        for posting in postings:
+            booked = self._months[posting.partner_id, posting.currency][month]
+            booked.flows[posting.flow] += posting.payable + posting.pending + posting.in_transit
+            booked.pending += posting.pending
+            booked.payable += posting.payable
+            booked.in_transit += posting.in_transit
+
+    def statement(self) -> Iterator[StatementRow]:
+        """From the first month of each partner and currency to the last month of anybody, without a gap."""
+        last = max((month for months in self._months.values() for month in months), default=None)
+        if last is None:
+            return
+        for (partner_id, currency), months in sorted(self._months.items()):
+            opening, month = _NOTHING, min(months)
+            pending = payable = in_transit = _NOTHING
+            while month <= last:
+                booked = months.get(month) or _Month()
+                pending += booked.pending
+                payable += booked.payable
+                in_transit += booked.in_transit
+                flows = booked.flows
+                closing = (
+                    opening
+                    + flows["earned"]
+                    + flows["adjusted"]
+                    + flows["transferred"]
+                    + flows["paid"]
+                    + flows["returned"]
+                )
+                if closing != pending + payable + in_transit:
+                    raise AssertionError(f"The simulator's own books do not close: {partner_id} {currency} {month}.")
+                yield StatementRow(
+                    month,
+                    partner_id,
+                    currency,
+                    opening,
+                    flows["earned"],
+                    flows["adjusted"],
+                    flows["transferred"],
+                    -flows["paid"],
+                    flows["returned"],
+                    closing,
+                    pending,
+                    payable,
+                    in_transit,
+                )
+                opening, month = closing, _next_month(month)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """
+    What the marts of a played programme have to say.
+
+    Attributes:
+        timezone: In which months begin.
+        rejections: By category and reason.
+    """
+
+    flavour: str
+    seed: int
+    timezone: str
+    event_types: dict[str, int]
+    conversions: dict[str, int]
+    rejections: dict[tuple[str, str], int]
+    statement: tuple[StatementRow, ...]
+
+    @property
+    def events(self) -> int:
+        return sum(self.event_types.values())
+
+    @property
+    def balances(self) -> tuple[StatementRow, ...]:
+        """The last row of every partner and currency."""
+        return tuple({(row.partner_id, row.currency): row for row in self.statement}.values())
+
+    def document(self) -> bytes:
+        """As JSON; amounts are text, exact."""
+        return orjson.dumps(
+            {
+                "truth": _FORMAT,
+                "flavour": self.flavour,
+                "seed": self.seed,
+                "timezone": self.timezone,
+                "events": self.events,
+                "event_types": dict(sorted(self.event_types.items())),
+                "conversions": dict(sorted(self.conversions.items())),
+                "rejections": [
+                    {"category": category, "reason_code": reason, "rejections": count}
+                    for (category, reason), count in sorted(self.rejections.items())
+                ],
+                "balances": [
+                    _amounts_as_text(row, ("partner_id", "currency", *MONEY_COLUMNS[-4:])) for row in self.balances
+                ],
+                "statement": [_amounts_as_text(row, row._fields) for row in self.statement],
+            },
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+
+
+def read_truth(document: bytes) -> Truth:
+    """
+    Read back what `Truth.document` wrote.
+
+    Raises:
+        ValueError: It is no such document.
+    """
+    try:
+        told: Any = orjson.loads(document)
+        return Truth(
+            flavour=told["flavour"],
+            seed=told["seed"],
+            timezone=told["timezone"],
+            event_types=told["event_types"],
+            conversions=told["conversions"],
+            rejections={(row["category"], row["reason_code"]): row["rejections"] for row in told["rejections"]},
+            statement=tuple(
+                StatementRow(
+                    date.fromisoformat(row["month"]),
+                    row["partner_id"],
+                    row["currency"],
+                    *(Decimal(row[name]) for name in MONEY_COLUMNS),
+                )
+                for row in told["statement"]
+            ),
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError(
+            "This is not the truth of a played programme, as `hookmart simulate --out` writes it."
+        ) from error
+
+
+def _amounts_as_text(row: StatementRow, names: Sequence[str]) -> dict[str, str]:
+    return {
+        name: format(value, "f") if isinstance(value := getattr(row, name), Decimal) else str(value) for name in names
+    }
+
+
+def _next_month(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1)
