@@ -17,6 +17,7 @@ import typer
 from hookmart.archive import replay
 from hookmart.certify import certify
 from hookmart.chosen_source import chosen_source
+from hookmart.doctor import doctor
 from hookmart.erase import erase
 from hookmart.mapping import mapping_app
 from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
@@ -44,6 +45,7 @@ app.command()(reconcile)
 app.command()(replay)
 app.command()(erase)
 app.command()(certify)
+app.command()(doctor)
 
 
 class OutputFormat(StrEnum):

@@ -9,6 +9,8 @@ What can go wrong between a request and the disk.
 None of them ever carries a body or a secret.
 """
 
+from collections.abc import Sequence
+
 REFUSALS: dict[str, int] = {
     "unknown_source": 404,
     "wrong_method": 405,
@@ -41,7 +43,16 @@ class IngestError(Exception):
 
 
 class SettingsError(IngestError):
-    """The configuration cannot be used. The message is a full sentence that says what to do."""
+    """
+    The configuration cannot be used. The message is a full sentence that says what to do.
+
+    Attributes:
+        faults: A sentence for each thing that is wrong, the message first; more than one where several were found.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
 class Refused(IngestError):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 import orjson
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from ingest.errors import SettingsError
 from ingest.input_settings import InputsSettings
@@ -151,7 +152,8 @@ def load_settings(path: Path, environ: Mapping[str, str], *, is_required: bool =
             context={"directory": path.parent},
         )
     except ValidationError as error:
-        raise SettingsError(_sentence(path, error)) from None
+        faults = [_sentence(path, each) for each in error.errors(include_url=False, include_input=False)]
+        raise SettingsError(faults[0], faults) from None
 
 
 def read_environment(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -194,23 +196,22 @@ def _put(document: dict[str, Any], keys: list[str], value: object) -> None:
     table[keys[-1]] = value
 
 
-def _sentence(path: Path, error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
-    match first["type"]:
+def _sentence(path: Path, fault: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"
+    match fault["type"]:
         case "extra_forbidden":
             return f"In {path}, `{where}` is not a setting; remove it or correct its spelling."
         case "missing":
             return f"In {path}, `{where}` is missing; add it."
-        case "string_pattern_mismatch" if "[key]" in first["loc"]:
+        case "string_pattern_mismatch" if "[key]" in fault["loc"]:
             return (
                 f"In {path}, the source name in `{where}` must be of lower-case letters, digits, `_` and `-`, and begin"
                 " with a letter or digit; rename it."
             )
         case "literal_error" if where == "warehouse.destination":
-            return f"In {path}, `{where}` can only be {first['ctx']['expected']}; correct it."
+            return f"In {path}, `{where}` can only be {fault['ctx']['expected']}; correct it."
         case "model_type" | "dict_type":
             return f"In {path}, `{where}` must be a table, opened by [{where}]; correct it."
         case "value_error":
-            return f"In {path}, `{where}` cannot be used: {first['msg'].removeprefix('Value error, ')}."
-    return f"In {path}, `{where}` cannot be used: {first['msg'][0].lower() + first['msg'][1:]}; correct it."
+            return f"In {path}, `{where}` cannot be used: {fault['msg'].removeprefix('Value error, ')}."
+    return f"In {path}, `{where}` cannot be used: {fault['msg'][0].lower() + fault['msg'][1:]}; correct it."

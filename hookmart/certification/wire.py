@@ -79,8 +79,7 @@ class Wire:
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             timeout=timeout,
             verify=self._context,
-            # A proxy of the environment cannot reach a receiver on this machine.
-            trust_env=not _is_this_machine(parts.hostname),
+            trust_env=not is_this_machine(url),
         )
 
     def __enter__(self) -> Self:
@@ -143,7 +142,9 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(url: str) -> bool:
+    """Return whether *url* names this machine: no proxy of the environment can reach what listens there."""
+    host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:
