@@ -2,12 +2,10 @@
 
 # ruff: noqa: PLC0415  # dlt, dbt and the receiver take seconds to import; a command imports what it uses
 
-import asyncio
 import json
 import os
 import signal
 import sys
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +14,7 @@ import typer
 
 from hookmart.archive import replay
 from hookmart.certify import certify
-from hookmart.chosen_source import chosen_source
+from hookmart.deliveries import deliveries_app
 from hookmart.doctor import doctor
 from hookmart.erase import erase
 from hookmart.mapping import mapping_app
@@ -24,8 +22,8 @@ from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from hookmart.quarantine import quarantine_app
 from hookmart.reconcile import reconcile
 from hookmart.refused import refused_app
+from hookmart.simulate import simulate
 from hookmart.terminal import FAILED, busy, out, print_document, reported
-from ingest.errors import SettingsError
 from ingest.settings import load_settings
 
 _LONGEST_WAIT = 5.0
@@ -41,11 +39,13 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(refused_app, name="refused")
 app.add_typer(mapping_app, name="mapping")
+app.add_typer(deliveries_app, name="deliveries")
 app.command()(reconcile)
 app.command()(replay)
 app.command()(erase)
 app.command()(certify)
 app.command()(doctor)
+app.command()(simulate)
 
 
 class OutputFormat(StrEnum):
@@ -169,72 +169,6 @@ def demo(
 
     with reported():
         demonstrate(directory, events=events, partners=partners, seed=seed)
-
-
-@app.command()
-def simulate(
-    config: ConfigOption = DEFAULT_CONFIG,
-    source: Annotated[str | None, typer.Option(help="Which source to play; the only one by default.")] = None,
-    url: Annotated[str, typer.Option(help="Where the receiver is.")] = "http://127.0.0.1:8000",
-    events: Annotated[int, typer.Option(min=1)] = 2000,
-    partners: Annotated[int, typer.Option(min=1)] = 8,
-    rate: Annotated[float | None, typer.Option(help="Posts a second; as fast as it goes by default.")] = None,
-    seed: int = 1,
-    faults: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of duplicates; a tenth of it each forged and of unknown type.")
-    ] = 0.05,
-    until: Annotated[
-        datetime | None, typer.Option(help="End of the story; the first of this month by default.")
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="Write the distinct genuine events here, a JSON line each.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Play an affiliate platform against a receiver: signed, with duplicates, disorder and retries."""
-    from hookmart.demonstration import end_of_story
-    from ingest.secrets import resolve_secrets
-    from simulator.delivery import Faults, deliveries
-    from simulator.programme import ProgrammeSize, play_programme
-    from simulator.sender import send
-
-    with reported():
-        settings = load_settings(config, os.environ)
-        name = chosen_source(settings, source)
-        secret = next(iter(resolve_secrets(settings, os.environ)[name]), None)
-        if secret is None:
-            raise SettingsError(f"The source {name!r} signs nothing, and simulate has to sign; say another --source.")
-        programme = list(play_programme(seed, ProgrammeSize(events, partners), end_of_story(until)))
-        if truth is not None:
-            truth.write_bytes(b"".join(event.body + b"\n" for event in programme))
-        posts = deliveries(
-            programme,
-            Faults(
-                duplicates=faults, disorder=50 if faults else 0, unknown_types=faults / 10, bad_signatures=faults / 10
-            ),
-            seed,
-        )
-        with busy("posting") as show:
-            report = asyncio.run(
-                send(
-                    f"{url.rstrip('/')}/webhooks/{name}",
-                    secret.key,
-                    posts,
-                    rate=rate,
-                    header=settings.sources[name].signing.header,
-                    on_progress=lambda done, total: show(f"{done} of {total}"),
-                )
-            )
-        print_document(
-            {
-                "posted": report.sent, "accepted": report.accepted, "quarantined": report.quarantined,
-                "refused": report.refused, "undelivered": report.undelivered, "duplicates": report.duplicates,
-                "retries": report.retries,
-            },
-            as_json=as_json,
-        )  # fmt: skip
-        if report.undelivered:
-            raise typer.Exit(FAILED)
 
 
 @app.command()

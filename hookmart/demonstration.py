@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +22,18 @@ from models.currencies import CURRENCY_EXPONENTS
 from pipelines.build import BuildReport
 from pipelines.load import LoadReport
 from pipelines.publish import CURRENT, FILE_NAME, open_published
-from simulator.delivery import Faults, Post, deliveries
+from sending.clock import SystemClock
+from sending.delivery import Delivery
+from sending.signing import Signer
+from simulator.delivery import deliveries
+from simulator.faults import DEFAULT_FAULTS, Faults
 from simulator.programme import ProgrammeSize, play_programme
 from simulator.sender import SendReport, send
 
 SOURCE = "demo"
-_FAULTS = Faults(duplicates=0.05, disorder=50, unknown_types=0.005, bad_signatures=0.005)
+_FAULTS = Faults.parse(DEFAULT_FAULTS)
+_SPEED_OF_RETRIES = 100
+"""So much faster than a platform's, since nobody watches a demo for half a minute."""
 
 _CONFIGURATION = f"""\
 # Written by `hookmart demo`, beside what it makes.
@@ -109,18 +115,19 @@ def demonstrate(directory: Path, *, events: int, partners: int, seed: int) -> No
     _print_next(directory)
 
 
-def _post(settings: Settings, posts: Sequence[Post], progress: Progress) -> SendReport:
-    secret = resolve_secrets(settings, os.environ)[SOURCE][0]
+def _post(settings: Settings, posts: Iterable[Delivery], progress: Progress) -> SendReport:
+    signer = Signer.of(settings.sources[SOURCE].signing, resolve_secrets(settings, os.environ)[SOURCE])
     with (
         ReceiverProcess(settings.path, log_level="warning") as receiver,
-        _step(progress, "posting", len(posts)) as advance,
+        _step(progress, "posting", None) as advance,
     ):
         return asyncio.run(
             send(
                 f"{receiver.url}/webhooks/{SOURCE}",
-                secret.key,
+                signer,
                 posts,
-                on_progress=lambda done, _total: advance(done),
+                clock=SystemClock(_SPEED_OF_RETRIES),
+                on_progress=advance,
             )
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("models", "mappings", "ingest", "pipelines", "simulator", "hookmart", "dbt_project")
+PACKAGES = ("models", "mappings", "ingest", "pipelines", "sending", "simulator", "hookmart", "dbt_project")
 ALLOWED: dict[str, tuple[str, ...]] = {
     "models": (),
     "mappings": ("models",),
@@ -14,8 +14,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "pipelines": (
         "models", "mappings", "ingest.staging", "ingest.archive", "ingest.tombstones", "ingest.erased_json",
     ),
-    "simulator": ("models",),
-    "hookmart": ("models", "mappings", "ingest", "pipelines", "simulator"),
+    "sending": ("ingest.sources", "ingest.signing_plan"),
+    "simulator": ("models", "sending", "ingest.sources"),
+    "hookmart": ("models", "mappings", "ingest", "pipelines", "sending", "simulator"),
     "dbt_project": (),
 }  # fmt: skip
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]

@@ -19,8 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hookmart.commands import app
-from simulator.sender import sign
 from tests.line import fixture_bodies
+from tests.running_receiver import signature
 
 FIXTURES = Path(__file__).parent / "fixtures" / "events"
 COMMANDS = ("init", "serve", "load", "build", "up", "demo", "simulate", "status", "query", "contract")
@@ -158,7 +158,7 @@ def test_up_takes_a_post_to_the_marts_and_drains(running: tuple[Path, str, subpr
     published = programme / "var" / "published" / "current" / "marts.duckdb"
 
     def post(body: bytes) -> None:
-        answer = httpx.post(f"{url}/webhooks/acme", content=body, headers={"X-Webhook-Signature": sign(body, secret)})
+        answer = httpx.post(f"{url}/webhooks/acme", content=body, headers=signature(body, secret.decode()))
         assert answer.status_code == 200
         assert answer.json()["status"] == "accepted"
 
@@ -235,7 +235,7 @@ def test_events_acknowledged_before_a_kill_are_loaded_by_the_next_load(programme
     secret = secret_of(programme)
 
     def post(body: bytes) -> int:
-        headers = {"X-Webhook-Signature": sign(body, secret)}
+        headers = signature(body, secret.decode())
         try:
             return httpx.post(f"http://127.0.0.1:{port}/webhooks/acme", content=body, headers=headers).status_code
         except httpx.ConnectError:

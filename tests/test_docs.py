@@ -16,6 +16,7 @@ import typer.core
 import typer.main
 import yaml
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from hookmart.commands import app
 from ingest.errors import REFUSALS
@@ -34,6 +35,7 @@ from models.json_schema import json_schema
 from models.reading import Reason, read_event
 from pipelines.batches import empty_tables
 from pipelines.raw_tables import RAW_TABLES
+from simulator.faults import FAULTS, FaultName
 from tests.line import Line, fixture_bodies
 from tests.running_receiver import SECRET, RunningReceiver
 
@@ -148,6 +150,20 @@ def _documented(heading: str) -> dict[str, bool]:
     added = {_terms(row[0])[0]: row[2] == "yes" for row in _table(text, "field")}
     adds_to = re.search(r"As `([a-z._]+)`", text)
     return {**(_documented(f"`{adds_to[1]}`") if adds_to else {}), **added}
+
+
+def test_every_fault_is_documented_with_its_share_and_its_right_answers() -> None:
+    """The table of faults is the one that is played, and the help of the command names them all."""
+    rows = _table(_section(DOCUMENTS["sending.md"], "Faults"), "fault")
+    assert {_terms(row[0])[0]: float(row[1]) for row in rows} == {
+        str(name): each.share for name, each in FAULTS.items()
+    }
+    for name, *_, answers, ends in rows:
+        fault = FAULTS[FaultName(_terms(name)[0])]
+        assert {int(status) for status in re.findall(r"[0-9]{3}", answers)} - {429} == set(fault.answers)
+        assert fault.ends.split()[-1] in ends
+    shown = CliRunner().invoke(app, ["simulate", "--help"], env={"COLUMNS": "200"}).output
+    assert all(name in shown for name in FAULTS)
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
