@@ -63,7 +63,7 @@ with
             source_id,
             customer_id,
             month,
-            max(case when is_active then 1 else 0 end) as is_active,
+            max(case when is_active then 1 else 0 end) = 1 as is_active,
             {%- for part in revenue_parts() %} sum({{ part }}_rc) as {{ part }}_rc, {%- endfor %}
             sum(case when lacks_a_rate then 1 else 0 end) as amounts_without_rate
         from activity
@@ -88,7 +88,7 @@ with
             customers.partner_id,
             customers.acquired_month,
             months.month,
-            coalesce(activity_by_month.is_active, 0) as is_active,
+            coalesce(activity_by_month.is_active, false) as is_active,
             {%- for part in revenue_parts() %}
                 {{ money("activity_by_month." ~ part ~ "_rc") }} as {{ part }}_rc,
             {%- endfor %}

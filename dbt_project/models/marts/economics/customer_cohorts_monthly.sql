@@ -100,7 +100,7 @@ with recursive
             partner_id,
             acquired_month as acquisition_month,
             greatest(month, acquired_month) as month,
-            count(distinct case when is_active = 1 then customer_id end) as active_customers,
+            count(distinct case when is_active then customer_id end) as active_customers,
             case when sum(amounts_without_rate) = 0 then sum(ngr_rc) end as ngr_rc
         from customer_months
         where has_activity

@@ -196,7 +196,7 @@ with
             partner_id,
             month,
             case when sum(amounts_without_rate) = 0 then sum(ngr_rc) end as ngr_rc,
-            sum(is_active) as active_customers
+            sum(case when is_active then 1 else 0 end) as active_customers
         from customer_months
         where has_activity
         group by 1, 2, 3
@@ -210,14 +210,14 @@ with
             earlier.partner_id,
             cast({{ dbt.dateadd("month", 1, "earlier.month") }} as date) as month,
             count(*) as active_before,
-            sum(coalesce(later.is_active, 0)) as retained
+            sum(case when later.is_active then 1 else 0 end) as retained
         from customer_months as earlier
         left join
             customer_months as later
             on earlier.source_id = later.source_id
             and earlier.customer_id = later.customer_id
             and later.month = cast({{ dbt.dateadd("month", 1, "earlier.month") }} as date)
-        where earlier.is_active = 1
+        where earlier.is_active
         group by 1, 2, 3
 
     ),
