@@ -4,6 +4,8 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from hookmart.terminal import OperationError, err
 from ingest.errors import SettingsError
@@ -71,6 +73,17 @@ def warehouse_of(settings: Settings) -> Warehouse:
     except ValueError as error:
         reference = settings.warehouse.credentials
         raise SettingsError(f"What `credentials` in [warehouse] names, {reference}, {error}.") from None
+
+
+def impatient(warehouse: Warehouse, seconds: float) -> Warehouse:
+    """Return *warehouse* for one who only looks: waits *seconds* at most while it cannot be had, and says nothing."""
+    fields: Any = warehouse
+    looked_at: Warehouse = replace(fields, patience=seconds, notice=_nothing)
+    return looked_at
+
+
+def _nothing(_message: str) -> None:
+    """No notice."""
 
 
 def _warehouse_on_a_server(settings: Settings, url: str) -> Warehouse:

@@ -46,3 +46,4 @@ def test_a_browser_shows_every_check_and_runs_nothing(page: Path, tmp_path: Path
     ):  # fmt: skip
         assert text in shown
     assert "<script" not in shown
+    assert shown.index("What to do") < shown.index("1. real event types")

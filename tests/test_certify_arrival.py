@@ -14,12 +14,14 @@ import pytest
 from hookmart.certification.arrival import Arrival
 from hookmart.certification.check import Verdict
 from hookmart.certification.sample_events import SampleEvents
-from hookmart.certification.specimen import Sent
+from hookmart.certification.specimen import Sent, Specimen, read_payloads
+from hookmart.wiring import loader_of
 from ingest.settings import load_settings
 from models.event_types import EVENT_TYPES
 from models.reading import read_event
 from tests.line import Line
-from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver, until
+from tests.platform_payloads import PLATFORMS, mapping_of
+from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver, signature, until
 
 _VOLUME = 50
 
@@ -106,6 +108,27 @@ def test_a_doubled_row_and_a_forged_one_are_found(line: Line) -> None:
     assert checks["in raw once"].verdict is Verdict.FAILED
     assert event_id in checks["in raw once"].remedy
     assert checks["nothing forged"].verdict is Verdict.FAILED
+
+
+def test_payloads_of_a_platform_arrive_as_their_mapping_says(tmp_path: Path) -> None:
+    """Each event that a payload tells of is there once; a payload that is ignored is missed by nobody."""
+    source = '[sources.acme]\nscheme = "dub"\nsecrets = ["env:ACME_SECRET"]\nmapping = "dub"\n'
+    payloads = read_payloads(PLATFORMS / "dub", mapping_of("dub"))
+    with RunningReceiver(tmp_path, source) as receiver:
+        settings = load_settings(tmp_path / "hookmart.toml", {})
+        sent = Sent()
+        for payload in [*payloads, *payloads, Specimen("junk", b'{"certify": 1}')]:
+            assert receiver.post(
+                payload.body, {"Dub-Signature": signature(payload.body)["X-Webhook-Signature"]}
+            ).is_success
+            sent.note(payload, is_acknowledged=True)
+        receiver.stop()
+    loader_of(settings).load()
+    samples = SampleEvents("none", datetime.now(UTC))
+    checks = {each.name: each for each in Arrival(settings, "acme", 0).checks(sent, samples, is_mapped=True)}
+    assert {each.verdict for each in checks.values()} == {Verdict.PASSED, Verdict.NOT_EXERCISED}
+    assert checks["in raw once"].came == f"{len(sent.acknowledged):,} there, 0 of them several times"
+    assert any(payload.is_ignored for payload in payloads)
 
 
 def test_there_is_a_genuine_sample_of_every_type() -> None:

@@ -116,17 +116,21 @@ UNSIGNED_GARBAGE = Expectation(
     ),
 )
 
-_VERIFY_AS_RECEIVED = (
-    "It verifies a body that was parsed and written again, not the bytes that were signed: verify the bytes as"
-    " received, and parse afterwards."
+FORGED_SPACE = replace(
+    FORGED,
+    on_success=(
+        "It takes bytes that nobody signed: it verifies nothing, or a body that was parsed and written again. Verify"
+        " the bytes as received, and parse afterwards."
+    ),
 )
-
-FORGED_SPACE = replace(FORGED, on_success=f"It takes bytes that nobody signed. {_VERIFY_AS_RECEIVED}")
 
 AS_SENT = Expectation(
     "2xx",
     _is_success,
-    on_client_error=f"{_VERIFY_AS_RECEIVED} {_NEVER_AGAIN}.",
+    on_client_error=(
+        "It verifies a body that was parsed and written again, not the bytes that were signed: verify the bytes as"
+        f" received, and parse afterwards. {_NEVER_AGAIN}."
+    ),
     on_server_error=GENUINE.on_server_error,
 )
 

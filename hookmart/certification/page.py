@@ -18,18 +18,21 @@ _PAGE = Template("""\
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+th:nth-child(1) { width: 24%; } th:nth-child(2) { width: 8rem; }
+th:nth-child(3) { width: 19%; } th:nth-child(4) { width: 14%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
   overflow-wrap: anywhere; }
 th { font-weight: 600; }
-td.verdict { white-space: nowrap; font-weight: 600; width: 7.5rem; }
+td.verdict { white-space: nowrap; font-weight: 600; }
 .pass { color: var(--pass); } .fail { color: var(--fail); } .open { color: var(--open); }
 .remedy { margin: .3rem 0 0; }
 code { font-size: .9em; }
 </style>
 <h1>Go-live certificate: <span class="$mark">$verdict</span></h1>
-<p>Source <b>$source</b> at <code>$url</code>, run <code>$run</code>, begun $started_at. $marking<br>
+<p>Source <b>$source</b> at <code>$url</code>, run <code>$run</code>, begun $started_at UTC. $marking<br>
 $passed passed, $failed failed, $open not exercised.</p>
+$failures
 $steps
 </html>
 """)
@@ -45,15 +48,25 @@ def certificate_page(certificate: Certificate) -> str:
         source=escape(certificate.source),
         url=escape(certificate.url),
         run=escape(certificate.run),
-        started_at=escape(certificate.started_at),
+        started_at=escape(certificate.started_at.partition(".")[0]),
         marking="Its events are live ones." if certificate.is_live else "Its events are marked as test events.",
         verdict="pass" if certificate.is_passed else "fail",
         mark="pass" if certificate.is_passed else "fail",
         passed=counts[Verdict.PASSED],
         failed=counts[Verdict.FAILED],
         open=counts[Verdict.NOT_EXERCISED],
+        failures=_failures([check for check in certificate.checks if check.verdict is Verdict.FAILED]),
         steps="\n".join(_step(number, step, certificate.of(step)) for number, step in enumerate(Step, start=1)),
     )
+
+
+def _failures(checks: list[Check]) -> str:
+    """What there is to do, before everything else: each sentence once, with the checks that say it."""
+    names: dict[str, list[str]] = {}
+    for check in checks:
+        names.setdefault(check.remedy, []).append(check.name)
+    items = (f"<li><b>{escape(', '.join(said_by))}</b>: {escape(remedy)}" for remedy, said_by in names.items())
+    return f"<h2>What to do</h2>\n<ol>{''.join(items)}</ol>" if checks else ""
 
 
 def _step(number: int, step: Step, checks: list[Check]) -> str:

@@ -21,12 +21,14 @@ class Specimen:
 
     Attributes:
         name: For people.
-        event_ids: Of the events it holds; none where a receiver can only quarantine or ignore it.
+        event_ids: Of the events it holds; none where a receiver can only quarantine it,
+        is_ignored: or ignores it, as the mapping says.
     """
 
     name: str
     body: bytes
     event_ids: tuple[str, ...] = ()
+    is_ignored: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Sent:
             return
         self.acknowledged.update(specimen.event_ids)
         self.requests.update(specimen.event_ids[:1])
-        if not specimen.event_ids:
+        if not specimen.event_ids and not specimen.is_ignored:
             self.quarantined.add(sha256(specimen.body).hexdigest())
 
 
@@ -133,7 +135,8 @@ def read_payloads(directory: Path, mapping: Mapping) -> tuple[Specimen, ...]:
                 f"The mapping makes no event of {path} ({fault.reason}: {fault.detail}); take it out, or correct the"
                 " mapping as `hookmart mapping check` shows."
             ) from None
-        specimens.append(Specimen(path.name, body, tuple(each.header.event_id for each in mapped.events)))
+        event_ids = tuple(each.header.event_id for each in mapped.events)
+        specimens.append(Specimen(path.name, body, event_ids, is_ignored=not event_ids))
     if not specimens:
         raise SettingsError(f"There is no payload (*.json) in {directory}; capture some from the platform.")
     return tuple(specimens)

@@ -1,17 +1,15 @@
 """The warehouse: whether it opens, or who has it; what was loaded and built last; what readers get."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import duckdb
 
 from hookmart.examination.finding import Finding, Part
 from hookmart.reconcile import published_marts
 from hookmart.terminal import OperationError
-from hookmart.wiring import warehouse_of
+from hookmart.wiring import impatient, warehouse_of
 from ingest.errors import SettingsError
 from ingest.settings import Settings
 from pipelines.duckdb_warehouse import DuckDBSession, DuckDBWarehouse
@@ -46,12 +44,6 @@ def examined_warehouse(settings: Settings, now: datetime) -> Iterator[Finding]:
     except (PipelineError, duckdb.Error, OSError) as error:
         yield _PART.wrong(f"The warehouse does not open: {error}. What was received stays staged until it does.")
         return
-    except Exception as error:  # noqa: BLE001  # each engine's driver has errors of its own
-        yield _PART.wrong(
-            f"The warehouse does not open ({type(error).__name__}: {_first_line(error)}); check its address, its"
-            " user, and that it runs. What was received stays staged until it does."
-        )
-        return
     yield from _published(settings, load_seq)
 
 
@@ -59,10 +51,7 @@ def _looking(warehouse: Warehouse) -> AbstractContextManager[WarehouseSession]:
     """Open it, for a moment, and without the changes that a session of ours may begin with."""
     if isinstance(warehouse, DuckDBWarehouse):
         return _read_only(warehouse)
-    impatient: Any = warehouse
-    quiet: Callable[[str], None] = lambda _message: None  # noqa: E731  # a field, not a function of this file
-    patient: Warehouse = replace(impatient, patience=_PATIENCE, notice=quiet)
-    return patient.session()
+    return impatient(warehouse, _PATIENCE).session()
 
 
 @contextmanager
