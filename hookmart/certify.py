@@ -17,10 +17,10 @@ from ingest.errors import SettingsError
 from ingest.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from hookmart.certification.signature import Signer
     from hookmart.certification.specimen import Specimens
     from ingest.secrets import SourceSecrets
     from ingest.source_settings import SourceSettings
+    from sending.signing import Signer
 
 _MOST_EVENTS = 10_000
 
@@ -103,11 +103,11 @@ def _secrets_of(settings: Settings, name: str) -> "SourceSecrets":
 
 
 def _signers(source: "SourceSettings", held: "SourceSecrets") -> tuple["Signer", ...]:
-    from hookmart.certification.signature import Signer, can_sign
+    from sending.signing import Signer
 
     if not source.scheme.needs_secret:
         return (Signer(source.signing, None),)
-    signers = tuple(Signer(source.signing, secret) for secret in held.secrets if can_sign(secret))
+    signers = tuple(Signer(source.signing, secret) for secret in held.secrets if not secret.is_public)
     if not signers:
         raise SettingsError(
             "With the sender's public key nobody but the sender can sign, so nothing can be tried; have it send test"

@@ -22,7 +22,7 @@ from pipelines.warehouse import Warehouse
 
 _STEP = Step.ARRIVAL
 _POLL_SECONDS = 1.0
-_PATIENCE = 5.0
+_PATIENCE = 1.0
 _MOST_NAMED = 5
 
 _MARTS = """

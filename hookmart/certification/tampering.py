@@ -6,10 +6,10 @@ from typing import Any
 
 from hookmart.certification.check import Check, Step, not_exercised
 from hookmart.certification.expectation import AS_SENT, FORGED, FORGED_SPACE, GENUINE, KEPT, UNSIGNED_GARBAGE
-from hookmart.certification.signature import HeaderList, Signer
 from hookmart.certification.specimen import Specimen
 from hookmart.certification.trial import Trial
 from ingest.sources import Secret
+from sending.signing import Headers, Signer
 
 _STEP = Step.TAMPERING
 _BEYOND_SECONDS = 60
@@ -133,5 +133,5 @@ def _guessed(signer: Signer) -> Secret:
     return Secret("a guess", b"a-guess-that-nobody-has-chosen!!")
 
 
-def _with(headers: HeaderList, name: str, value: str) -> HeaderList:
+def _with(headers: Headers, name: str, value: str) -> Headers:
     return [(each, value if each == name else kept) for each, kept in headers]

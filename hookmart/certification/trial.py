@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from hookmart.certification.signature import HeaderList, Signer
 from hookmart.certification.specimen import Sent, Specimen, Specimens
 from hookmart.certification.wire import CONNECTIONS, Answer, Wire
 from ingest.source_settings import SourceSettings
+from sending.signing import Headers, Signer
 
 
 @dataclass(slots=True)
@@ -42,16 +42,12 @@ class Trial:
         """Whether a tampered body can be told at all."""
         return self.source.scheme.covers_body
 
-    def signed(self, body: bytes, *, signer: Signer | None = None, age: float = 0.0) -> HeaderList:
+    def signed(self, body: bytes, *, signer: Signer | None = None, age: float = 0.0) -> Headers:
         """Return the headers of the holder of a secret, made *age* seconds ago."""
-        return (signer or self.signer).headers(
-            body,
-            self.now() - timedelta(seconds=age),
-            message_id=f"msg_{sha256(body).hexdigest()[:24]}",
-            url=self.known_url,
-        )
+        at = self.now() - timedelta(seconds=age)
+        return (signer or self.signer).headers(body, f"msg_{sha256(body).hexdigest()[:24]}", at, url=self.known_url)
 
-    def post(self, specimen: Specimen, headers: HeaderList | None = None, extra: HeaderList | None = None) -> Answer:
+    def post(self, specimen: Specimen, headers: Headers | None = None, extra: Headers | None = None) -> Answer:
         """Post *specimen*, signed well unless *headers* prove it otherwise, and note what was acknowledged."""
         proof = self.signed(specimen.body) if headers is None else headers
         answer = self.wire.send(specimen.body, [*proof, *(extra or [])])
@@ -67,7 +63,7 @@ class Trial:
             self.sent.note(specimen, is_acknowledged=answer.is_success)
         return answers
 
-    def forge(self, specimen: Specimen, headers: HeaderList) -> Answer:
+    def forge(self, specimen: Specimen, headers: Headers) -> Answer:
         """Post *specimen* with *headers* that do not prove it."""
         self.sent.forged.add(sha256(specimen.body).hexdigest())
         return self.wire.send(specimen.body, headers)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from hookmart.certification.signature import HeaderList
 from ingest.errors import SettingsError
+from sending.signing import Headers
 
 CONNECTIONS = 8
 """At one time, at most."""
@@ -90,7 +90,7 @@ class Wire:
     ) -> None:
         self._client.close()
 
-    def send(self, body: bytes, headers: HeaderList, *, method: str = "POST", url: str | None = None) -> Answer:
+    def send(self, body: bytes, headers: Headers, *, method: str = "POST", url: str | None = None) -> Answer:
         """Send one request, once; redirects are not followed, as platforms do not."""
         started = time.monotonic()
         ours = [("content-type", "application/json"), ("user-agent", "hookmart-certify")]
@@ -104,7 +104,7 @@ class Wire:
             return Answer(None, "", time.monotonic() - started, str(error) or type(error).__name__)
         return Answer(answer.status_code, text, time.monotonic() - started)
 
-    def abort(self, body: bytes, headers: HeaderList) -> None:
+    def abort(self, body: bytes, headers: Headers) -> None:
         """Begin to send *body*, and hang up in the middle of it."""
         parts = urlsplit(self.url)
         connection = (
