@@ -7,7 +7,7 @@ The parsed project (dbt's manifest) is kept between builds of one process, which
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pipelines.errors import BuildError
 from pipelines.full_disk import full_disk_told
 from pipelines.publish import PUBLISHED_NOTE
+from pipelines.selection import Selection, downstream_of_changes
 from pipelines.warehouse import Warehouse, WarehouseSession
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 
-_GATE = "tag:gate"
-"""The data tests that every build must pass before its marts are published."""
+_GATE = "gate"
+"""Tag of the data tests that every build must pass before its marts are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,22 @@ class BuildReport:
     tests: int = 0
     generation: Path | None = None
     is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """
+    What a build is to do.
+
+    Attributes:
+        load_seq: The newest load that it includes.
+        fingerprint: What the rows of the marts depend on besides the events.
+        selection: What runs; None where everything is derived anew.
+    """
+
+    load_seq: int
+    fingerprint: str
+    selection: Selection | None
 
 
 @dataclass(slots=True)
@@ -86,22 +103,47 @@ class Builder:
             DiskFullError: There was no room; readers have what they had.
         """
         with full_disk_told("build"), self.warehouse.session() as session:
-            self.look_at(session)
-            fingerprint = self._fingerprint()
-            load_seq = session.last_load_seq()
-            last = session.last_build()
-            is_full = full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq
-            if not is_full and last and last.load_seq == load_seq and session.is_published(self.published):
-                return BuildReport(load_seq, is_full=False)
-            with session.lent():
-                models = self._dbt("run", *(["--full-refresh"] if is_full else []))
-                tests = self._dbt("test", "--select", _GATE)
-            generation = session.publish(self.published, load_seq)
+            plan = self.plan(session, full_refresh=full_refresh)
+            if plan is None:
+                return BuildReport(session.last_load_seq(), is_full=False)
+            models = self.derive(session, plan)
+            tests = self._test(session, plan)
+            generation = session.publish(self.published, plan.load_seq)
             if generation is None:
-                (self.state / PUBLISHED_NOTE).write_text(f"marts, up to load {load_seq}", encoding="utf-8")
+                (self.state / PUBLISHED_NOTE).write_text(f"marts, up to load {plan.load_seq}", encoding="utf-8")
             # Last, so that a build that was killed before readers had it is not taken for done.
-            session.stamp_build(fingerprint)
-        return BuildReport(load_seq, is_full, models, tests, generation, is_new=True)
+            session.stamp_build(plan.fingerprint)
+        return BuildReport(plan.load_seq, plan.selection is None, models, tests, generation, is_new=True)
+
+    def plan(self, session: WarehouseSession, *, full_refresh: bool = False) -> BuildPlan | None:
+        """Look what has to be done; None where readers have all there is."""
+        self.look_at(session)
+        fingerprint, load_seq, last = self._fingerprint(), session.last_load_seq(), session.last_build()
+        if full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq:
+            return BuildPlan(load_seq, fingerprint, selection=None)
+        unchanged = session.unchanged_since(last.load_seq)
+        if last.load_seq == load_seq and not session.changed_inputs() and session.is_published(self.published):
+            return None
+        return BuildPlan(load_seq, fingerprint, downstream_of_changes(self._parsed_project(), unchanged, _GATE))
+
+    def derive(self, session: WarehouseSession, plan: BuildPlan) -> int:
+        """Run the models of *plan*; return how many did."""
+        if plan.selection is None:
+            options: tuple[str, ...] = ("--full-refresh",)
+        elif plan.selection.models:
+            options = ("--select", *plan.selection.models)
+        else:
+            session.advance_build(plan.load_seq)
+            return 0
+        with session.lent():
+            return self._dbt("run", *options, variables=_variables_of(session, plan))
+
+    def _test(self, session: WarehouseSession, plan: BuildPlan) -> int:
+        names = [f"tag:{_GATE}"] if plan.selection is None else plan.selection.tests
+        if not names:
+            return 0
+        with session.lent():
+            return self._dbt("test", "--select", *names)
 
     def document(self, page: Path) -> None:
         """
@@ -128,7 +170,6 @@ class Builder:
         self._inputs = sorted(session.inputs())
 
     def _fingerprint(self) -> str:
-        """What the rows of the marts depend on besides the events."""
         return hashlib.sha256((json.dumps(self._vars(), sort_keys=True) + _project_digest()).encode()).hexdigest()
 
     def _vars(self) -> dict[str, Any]:
@@ -138,9 +179,30 @@ class Builder:
             "inputs": list(self._inputs),
         }
 
-    def _dbt(self, *command: str) -> int:
-        """Run one dbt command, its own options behind it, and return how many nodes succeeded."""
+    def _dbt(self, *command: str, variables: Mapping[str, Any] | None = None) -> int:
+        """
+        Run one dbt command, its own options behind it, and return how many nodes succeeded.
+
+        *variables* are of this run alone: no row depends on them.
+        """
         # dbt takes seconds to import; no other command should pay for it.
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        runner = dbtRunner(manifest=self._parsed_project(), callbacks=[self._report_node])
+        try:
+            outcome = runner.invoke([*command, *self._common(variables)])
+        finally:
+            # Kept open from node to node, which saves a third of a small build, but not beyond: the loader comes next.
+            self.warehouse.close_dbt()
+        results = getattr(outcome.result, "results", [])
+        if not outcome.success:
+            failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
+            raise BuildError("; ".join(failures[:3]) or f"dbt {command[0]} failed: {outcome.exception}")
+        # dbt counts its hooks among the results.
+        nodes = [each for each in results if each.node.resource_type in {"model", "test"}]
+        return sum(each.status in {"success", "pass"} for each in nodes)
+
+    def _parsed_project(self) -> "Manifest":
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
         os.environ.update(self.warehouse.dbt_environment())
@@ -153,28 +215,16 @@ class Builder:
             if not parsed.success:
                 raise BuildError(f"dbt could not parse the project: {parsed.exception}")
             self._manifest, self._parsed = cast("Manifest", parsed.result), digest
-        runner = dbtRunner(manifest=self._manifest, callbacks=[self._report_node])
-        try:
-            outcome = runner.invoke([*command, *self._common()])
-        finally:
-            # Kept open from node to node, which saves a third of a small build, but not beyond: the loader comes next.
-            self.warehouse.close_dbt()
-        results = getattr(outcome.result, "results", [])
-        if not outcome.success:
-            failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
-            raise BuildError("; ".join(failures[:3]) or f"dbt {command[0]} failed: {outcome.exception}")
-        # dbt counts its hooks among the results.
-        nodes = [each for each in results if each.node.resource_type in {"model", "test"}]
-        return sum(each.status in {"success", "pass"} for each in nodes)
+        return self._manifest
 
-    def _common(self) -> list[str]:
+    def _common(self, variables: Mapping[str, Any] | None = None) -> list[str]:
         return [
             "--project-dir", str(PROJECT),
             "--profiles-dir", str(PROJECT),
             "--target", self.warehouse.dbt_target,
             "--target-path", str(self.state / "target"),
             "--log-path", str(self.state / "logs"),
-            "--vars", json.dumps(self._vars()),
+            "--vars", json.dumps({**self._vars(), **(variables or {})}),
             "--no-write-json",
             "--quiet",
             "--log-level", "none",
@@ -183,6 +233,15 @@ class Builder:
     def _report_node(self, event: Any) -> None:
         if event.info.name in {"LogModelResult", "LogTestResult"}:
             self.on_node(event.data.node_info.node_name)
+
+
+def _variables_of(session: WarehouseSession, plan: BuildPlan) -> dict[str, Any]:
+    """What the macros of `dbt_project/macros/builds.sql` have to know of this build."""
+    return {
+        "build_load_seq": plan.load_seq,
+        "loads_whole": session.loads_whole,
+        "left_out": [] if plan.selection is None else list(plan.selection.left_out),
+    }
 
 
 def _project_digest() -> str:

@@ -133,11 +133,11 @@ class _Load:
         self.held.record([change.record for change in portion if change.record is not None])
 
     def _announce(self, portion: Sequence[Change]) -> None:
-        changed = [INPUTS[change.report.input] for change in portion if change.record is not None]
-        if any(each.dates_money for each in changed):
+        changed = {change.report.input for change in portion if change.record is not None}
+        if any(INPUTS[name].dates_money for name in changed):
             self.held.session.forget_build()
-        elif changed:
-            self.held.session.ask_for_build()
+        for name in sorted(changed):
+            self.held.session.input_changes(name)
 
     def _tables(self, portion: Sequence[Change]) -> dict[str, list[pa.Table]]:
         tables: dict[str, list[pa.Table]] = {}

@@ -28,6 +28,8 @@ LOCK_PATIENCE = 60.0
 _BUILDS_SCHEMA = "intermediate"
 _BUILDS_TABLE = "builds"
 _BUILDS = f"{_BUILDS_SCHEMA}.{_BUILDS_TABLE}"
+_CHANGED_INPUTS_TABLE = "changed_inputs"
+_CHANGED_INPUTS = f"{_BUILDS_SCHEMA}.{_CHANGED_INPUTS_TABLE}"
 
 ALLOCATIONS = "payout_allocations"
 """A view of `raw`: what the payout events say they settle, as rows."""
@@ -322,11 +324,32 @@ class WarehouseSession(ABC):
         if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
             self.execute(f"update {_BUILDS} set fingerprint = null where true")
 
-    def ask_for_build(self) -> None:
-        """Make the next build do its work though no event is new; again and again the same."""
+    def input_changes(self, name: str) -> None:
+        """Make the next build look at an input again though no event is new; again and again the same."""
         if _BUILDS_TABLE in self.table_names(_BUILDS_SCHEMA):
-            before = self.last_load_seq() - 1
-            self.execute(f"update {_BUILDS} set load_seq = $before where load_seq > $before", {"before": before})
+            self.execute(f"create table if not exists {_CHANGED_INPUTS} (name {self.long_text_type})")
+            self.execute(f"insert into {_CHANGED_INPUTS} (name) values ($name)", {"name": name})
+
+    def changed_inputs(self) -> set[str]:
+        """Return the names of the inputs that changed since the newest complete build."""
+        if _CHANGED_INPUTS_TABLE not in self.table_names(_BUILDS_SCHEMA):
+            return set()
+        return {name for (name,) in self.execute(f"select distinct name from {_CHANGED_INPUTS}")}
+
+    def unchanged_since(self, load_seq: int) -> set[str]:
+        """Return the names of what dbt reads of `raw` that is as a complete build up to *load_seq* read it."""
+        # The tables of one load may commit one after another, and the build has seen the first of them only.
+        newer = ">" if self.loads_whole else ">="
+        tables = sorted(set(RAW_TABLES) - self.missing_tables())
+        seen = " union all ".join(
+            f"select '{name}' as name where not exists"
+            f" (select 1 from {DATASET}.{name} as seen where seen.load_seq {newer} $load_seq)"
+            for name in tables
+        )
+        unchanged = {name for (name,) in self.execute(seen, {"load_seq": load_seq})} if tables else set()
+        if "payout_events" in unchanged:
+            unchanged.add(ALLOCATIONS)
+        return unchanged | (set(INPUTS) - self.changed_inputs())
 
     def look_again_from(self, batch_ids: Sequence[str]) -> None:
         """
@@ -347,8 +370,14 @@ class WarehouseSession(ABC):
         rows = self.execute(f"select load_seq, fingerprint from {_BUILDS} where is_complete")
         return RecordedBuild(int(rows[0][0]), rows[0][1]) if rows else None
 
+    def advance_build(self, load_seq: int) -> None:
+        """Make the newest complete build one that includes all loads up to this."""
+        self.execute(f"update {_BUILDS} set load_seq = $load_seq where is_complete", {"load_seq": load_seq})
+
     def stamp_build(self, fingerprint: str) -> None:
         """Write on the newest complete build what its rows depended on besides the events."""
+        if _CHANGED_INPUTS_TABLE in self.table_names(_BUILDS_SCHEMA):
+            self.execute(f"delete from {_CHANGED_INPUTS} where 1 = 1")
         self.execute(f"update {_BUILDS} set fingerprint = $fingerprint where is_complete", {"fingerprint": fingerprint})
 
     def _ledger_of(self, batch_ids: Sequence[str]) -> Iterator[tuple[str, int]]:

@@ -135,10 +135,12 @@ class BareLine:
         return report
 
     def derive(self, *, full_refresh: bool = False) -> None:
-        """Only dbt's part of a build: the marts in the warehouse, without gate tests, record or publication."""
+        """Only dbt's part of a build: the marts in the warehouse, without gate tests and publication."""
         with self.warehouse.session() as session:
-            self.builder.look_at(session)
-        self.builder._dbt("run", *(["--full-refresh"] if full_refresh else []))
+            plan = self.builder.plan(session, full_refresh=full_refresh)
+            if plan is not None:
+                self.builder.derive(session, plan)
+                session.stamp_build(plan.fingerprint)
         self._keep_parsed()
 
     def query_warehouse(self, sql: str) -> list[dict[str, Any]]:

@@ -32,14 +32,36 @@
                 ~ " (invocation_id, load_seq, is_complete) "
                 ~ "select '"
                 ~ invocation_id
-                ~ "', coalesce(max(load_seq), 0), false from "
+                ~ "', "
+                ~ (
+                    "coalesce(max(load_seq), 0)"
+                    if var("build_load_seq") is none
+                    else "least(coalesce(max(load_seq), 0), " ~ var("build_load_seq") ~ ")"
+                )
+                ~ ", false from "
                 ~ source("raw", "loads")
             ) %}
+            {% do forget_what_was_touched() %}
         {% endif %}
     {% endif %}
 {% endmacro %}
 
-{# A build is complete when every incremental model was part of it and none failed; a run of a selection is not. #}
+{#
+    Empties the tables of touched keys that this build leaves out: what an earlier build touched is not touched by this one.
+#}
+{% macro forget_what_was_touched() %}
+    {% for node in graph.nodes.values() if node.resource_type == "model" and node.name in var("left_out") and "touched" in node.fqn %}
+        {% set relation = api.Relation.create(
+            database=node.database, schema=node.schema, identifier=node.alias
+        ) %}
+        {% do run_query("delete from " ~ relation ~ " where 1 = 1") %}
+    {% endfor %}
+{% endmacro %}
+
+{#
+    A build is complete when no incremental model failed, and every one that it did not leave out was part of it; a run of
+    a selection is not.
+#}
 {% macro complete_build(results) %}
     {% if execute and flags.WHICH in ("run", "build") and not flags.EMPTY %}
         {% set succeeded = [] %}
@@ -48,7 +70,9 @@
         {% endfor %}
         {% set missing = [] %}
         {% for node in graph.nodes.values() if node.resource_type == "model" and node.config.materialized == "incremental" %}
-            {% if node.unique_id not in succeeded %} {% do missing.append(node.name) %} {% endif %}
+            {% if node.unique_id not in succeeded and node.name not in var("left_out") %}
+                {% do missing.append(node.name) %}
+            {% endif %}
         {% endfor %}
         {% if missing | length == 0 %}
             {% do run_query(
@@ -68,11 +92,12 @@
 {% endmacro %}
 
 {#
-    SQL: true for rows loaded since the newest complete build. `>=`, because the tables of one load commit one after
-    another, and a build in between has seen the first of them only.
+    SQL: true for rows loaded since the newest complete build. `>=` where the tables of one load commit one after another,
+    because a build in between has seen the first of them only. Models that a build left out have missed nothing: what
+    they read had no such row.
 #}
 {% macro loaded_since_last_build(relation_alias) -%}
-    {{ relation_alias }}.load_seq >= (
+    {{ relation_alias }}.load_seq {{ ">" if var("loads_whole") else ">=" }} (
         select coalesce(max(builds.load_seq), 0)
         from {{ builds_relation() }} as builds
         where builds.is_complete

@@ -1,11 +1,8 @@
-{#
-    Three tables in one view, because each node costs every build as much time as a small model.
-#}
 with
 
-    event_conflicts as (select * from {{ source("raw", "event_conflicts") }}),
+    event_conflicts as (select * from {{ ref("stg_raw__event_conflicts") }}),
 
-    quarantined_events as (select * from {{ source("raw", "quarantined_events") }}),
+    quarantined_events as (select * from {{ ref("stg_raw__quarantined_events") }}),
 
     deliveries as (select * from {{ source("raw", "deliveries") }}),
 

@@ -401,13 +401,18 @@ with
 
     ),
 
+    subjects_of_conflicts as (
+
+        select *, 'conflict:' || event_id as exception_subject_id
+        from {{ ref("stg_raw__event_conflicts") }}
+
+    ),
+
     event_conflicts as (
 
         select *
-        from {{ ref("stg_raw__received_lines") }} as conflicts
-        where
-            kind = 'conflict'
-            {% if is_incremental() %} and {{ loaded_since_last_build("conflicts") }} {% endif %}
+        from subjects_of_conflicts as conflicts
+        where {{ only_touched("conflicts", touched, ["source_id", "exception_subject_id"]) }}
 
     ),
 
@@ -431,7 +436,7 @@ with
         ] -%}
             select
                 events.source_id,
-                'conflict:' || events.event_id as exception_subject_id,
+                conflicts.exception_subject_id,
                 'event' as entity_type,
                 events.event_id as entity_id,
                 events.partner_id,

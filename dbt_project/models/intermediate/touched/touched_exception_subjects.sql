@@ -6,7 +6,7 @@ with
 
     partner_events as (select * from {{ ref("stg_raw__partner_events") }}),
 
-    event_conflicts as (select * from {{ ref("stg_raw__received_lines") }} where kind = 'conflict'),
+    event_conflicts as (select * from {{ ref("stg_raw__event_conflicts") }}),
 
     -- an event never changes, so one that gives no reason for an exception never had one
     clicks as (

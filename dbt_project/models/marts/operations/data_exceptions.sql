@@ -44,8 +44,7 @@ with
             min(reason) as reason,
             max(case when replayed_at is null then 0 else 1 end) = 0 as is_waiting,
             body_sha256
-        from {{ ref("stg_raw__received_lines") }}
-        where kind = 'quarantined'
+        from {{ ref("stg_raw__quarantined_events") }}
         group by source_id, body_sha256
 
     ),
