@@ -1,9 +1,11 @@
 """`hookmart certify`: passes against receivers that are right, and says the right sentence about each that is not."""
 
+import asyncio
 import base64
 import inspect
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,30 @@ def test_a_receiver_that_blocks_is_found(tmp_path: Path) -> None:
     assert "put it on disk, answer, and do the work afterwards" in failed["answers in time"]["remedy"]
     assert certificate["counts"]["pass"] == 0
     assert inspect.signature(certify).parameters["timeout"].default == 10.0
+
+
+class Trickles(ForeignReceiver):
+    """Answers at once, a byte at a time, and never ends."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Keep the sender waiting."""
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while not await is_gone(receive):
+                await send({"type": "http.response.body", "body": b" ", "more_body": True})
+
+
+async def is_gone(receive: Any) -> bool:
+    """Whether the client has hung up, after a tenth of a second."""
+    with suppress(TimeoutError):
+        return bool((await asyncio.wait_for(receive(), 0.1))["type"] == "http.disconnect")
+    return False
+
+
+def test_an_answer_that_never_ends_is_none(tmp_path: Path) -> None:
+    """The limit is of the whole answer: a platform does not wait for the last byte for ever."""
+    failed = ended(of_foreign(tmp_path, Trickles(), "--timeout", "0.5"), "fail")
+    assert failed.keys() == {"answers in time"}
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from hookmart.certification.arrival import Arrival
 from hookmart.certification.check import Verdict
 from hookmart.certification.sample_events import SampleEvents
 from hookmart.certification.specimen import Sent, Specimen, read_payloads
+from hookmart.commands import app
 from hookmart.wiring import loader_of
 from ingest.settings import load_settings
 from models.event_types import EVENT_TYPES
@@ -110,6 +113,42 @@ def test_a_doubled_row_and_a_forged_one_are_found(line: Line) -> None:
     assert checks["nothing forged"].verdict is Verdict.FAILED
 
 
+@pytest.mark.usefixtures("certificates")
+def test_what_is_missing_is_found(line: Line) -> None:
+    """An event, a request on record, a quarantined body, a second body: each that is not there is told."""
+    settings = load_settings(line.root.parent / "hookmart.toml", {})
+    with line.warehouse.session() as session:
+        [(there,)] = session.execute("select event_id from raw.payout_events limit 1")
+    sent = Sent({"e", there}, Counter({"e": 2}), quarantined={"00"}, conflicting={"e"})
+    checks = Arrival(settings, "acme", 0).checks(sent, SampleEvents("none", datetime.now(UTC)), is_mapped=False)
+    failed = {each.name: each for each in checks if each.verdict is Verdict.FAILED}
+    assert failed.keys() == {"in raw once", "every repeat on record", "in quarantine", "the other body kept apart"}
+    assert "Acknowledged and not there: e." in failed["in raw once"].remedy
+
+
+def test_marts_that_say_otherwise_are_found(line: Line, certificates: list[dict[str, Any]]) -> None:
+    """Events that marts should have left out, and events that they should have counted."""
+    settings = load_settings(line.root.parent / "hookmart.toml", {})
+    _, live = certificates
+    for samples, name, remedy in (
+        (SampleEvents(live["run"], datetime.now(UTC)), "kept out of the marts", "`include_test_events`"),
+        (SampleEvents("none", datetime.now(UTC), is_live=True), "in the marts once", "`hookmart build --full-refresh`"),
+    ):
+        checks = {each.name: each for each in Arrival(settings, "acme", 0).checks(Sent(), samples, is_mapped=False)}
+        assert checks[name].verdict is Verdict.FAILED
+        assert remedy in checks[name].remedy
+
+
+@pytest.mark.usefixtures("certificates")
+def test_a_built_set_up_is_sound(line: Line) -> None:
+    """The doctor finds the marts built, and readable."""
+    arguments = ["doctor", "--config", str(line.root.parent / "hookmart.toml")]
+    ran = CliRunner().invoke(app, arguments, env={"ACME_SECRET": SECRET})
+    assert ran.exit_code == 0, ran.output
+    assert "The marts are built up to load" in ran.stdout
+    assert "Readers get the published marts; partners in them: 1." in ran.stdout
+
+
 def test_payloads_of_a_platform_arrive_as_their_mapping_says(tmp_path: Path) -> None:
     """Each event that a payload tells of is there once; a payload that is ignored is missed by nobody."""
     source = '[sources.acme]\nscheme = "dub"\nsecrets = ["env:ACME_SECRET"]\nmapping = "dub"\n'
@@ -129,6 +168,8 @@ def test_payloads_of_a_platform_arrive_as_their_mapping_says(tmp_path: Path) -> 
     assert {each.verdict for each in checks.values()} == {Verdict.PASSED, Verdict.NOT_EXERCISED}
     assert checks["in raw once"].came == f"{len(sent.acknowledged):,} there, 0 of them several times"
     assert any(payload.is_ignored for payload in payloads)
+    checks = {each.name: each for each in Arrival(settings, "acme", 0).checks(sent, samples, is_mapped=False)}
+    assert "Run `hookmart build`" in checks["kept out of the marts"].remedy
 
 
 def test_there_is_a_genuine_sample_of_every_type() -> None:
