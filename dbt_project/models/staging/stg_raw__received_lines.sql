@@ -4,7 +4,7 @@ with
 
     quarantined_events as (select * from {{ ref("stg_raw__quarantined_events") }}),
 
-    deliveries as (select * from {{ source("raw", "deliveries") }}),
+    deliveries as (select * from {{ ref("stg_raw__deliveries") }}),
 
     received_lines as (
 
