@@ -19,13 +19,17 @@ def economic_inputs(
     A year of activity and spend.
 
     Some of it is of customers and partners that nobody knows, in currencies that at times have no rate, with parts left
-    out. The last source is silent about its activity in the first and the last months.
+    out; dinars have three decimals, and yen none.
+
+    The last source is silent about its activity in the first and the last months.
     """
     rng = random.Random(f"activity/{seed}")
     quotes: dict[tuple[date, str], Decimal] = {}
-    for currency, middle in (("USD", "0.92"), ("JPY", "0.00611"), ("BTC", "61234.5")):
+    for currency, middle, share in (
+        ("USD", "0.92", 0.95), ("JPY", "0.00611", 0.95), ("BTC", "61234.5", 0.95), ("KWD", "2.987654", 0.4),
+    ):  # fmt: skip
         for age in range(0, _DAYS, 7):
-            if with_rates and rng.random() < 0.95:
+            if with_rates and rng.random() < share:
                 change = 1 + Decimal(rng.randint(-500, 500)) / 10_000
                 quotes[_BEGIN + timedelta(days=age), currency] = (Decimal(middle) * change).quantize(
                     Decimal("0.00000001")
@@ -39,9 +43,9 @@ def economic_inputs(
                 "source_id": source,
                 "customer_id": f"ply_{rng.randint(0, 30)}",
                 "activity_date": _BEGIN + timedelta(days=rng.randint(first, last)),
-                "currency": rng.choice(("EUR", "EUR", "EUR", "USD")),
+                "currency": rng.choice(("EUR", "EUR", "EUR", "USD") if source != "gulf" else ("KWD", "JPY", "EUR")),
                 **{
-                    part: Decimal(rng.choice(("0", "10.5", "-30.25", "99.99"))) if rng.random() < 0.8 else None
+                    part: Decimal(rng.choice(("0", "10.5", "-30.25", "99.99", "0.125"))) if rng.random() < 0.8 else None
                     for part in ("ggr", "bonus_cost", "gaming_tax", "payment_fees")
                 },
                 "is_active": rng.choice((True, None, False)),

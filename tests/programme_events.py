@@ -8,7 +8,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-EXPONENTS = {"EUR": 2, "USD": 2, "JPY": 0, "BTC": 8}
+EXPONENTS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3, "BTC": 8}
 
 _REASONS = {
     "duplicate_ip": "fraud",

@@ -26,7 +26,7 @@ from tests.input_files import as_loaded, shape, write_file
 from tests.line import BareLine, Line
 from tests.postgres_line import PostgresLine, sorted_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
-from tests.programme_activity import plan_stories
+from tests.programme_activity import economic_inputs, plan_stories
 from tests.programme_inputs import programme_inputs
 from tests.programme_traffic import dense_traffic
 from tests.programmes import mutate_delivery, random_programme
@@ -53,7 +53,7 @@ def line(server: PostgresServer, tmp_path: Path) -> PostgresLine:
 @pytest.fixture(scope="module")
 def built(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresLine:
     """
-    A programme with rates and closed months in three loads, shuffled and repeated, two built in full, one on top.
+    A programme with all optional inputs in three loads, shuffled and repeated, two built in full, one on top.
 
     The second was received before the first, so rows of the first have given way to those of the second.
     """
@@ -68,8 +68,10 @@ def built(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> P
     segments = [
         staged(line, posts) for posts in ([*parts[0], *changed], parts[1], [*parts[2], *changed, *parts[0][:3]])
     ]
+    economics = economic_inputs(3, sources=("acme", "zenith", "dense"))
+    told = {"player_activity": economics.activity, "marketing_spend": economics.spend}
     for each in (line.twin, line):
-        each.load_inputs(programme_inputs(3).rows())
+        each.load_inputs(programme_inputs(3).rows() | told)
         for segment in (segments[1], segments[0]):
             shutil.copy(segment, each.stage.root)
             each.load()
@@ -101,6 +103,7 @@ def test_every_mart_is_the_same_as_on_duckdb(built: PostgresLine) -> None:
     assert built.query("select 1 from raw.displaced_events where is_conflict limit 1")
     marts = built.sorted_marts()
     assert all(marts.values())
+    assert built.query("select 1 from marts.partner_economics where margin_rc is not null limit 1")
     assert marts == sorted_marts(built.twin.marts())
     assert read_status(built.root / "state").sources == read_status(built.twin.root / "state").sources
     assert not built.build().is_new
