@@ -16,6 +16,7 @@ from hookmart.certify import certify
 from hookmart.commands import app
 from ingest.presets import UNSIGNED_TABLES
 from ingest.sources import PRESETS
+from models.event_types import EVENT_TYPES
 from tests.foreign_receivers import (
     Blocks,
     FailsOnGarbage,
@@ -28,7 +29,7 @@ from tests.foreign_receivers import (
 from tests.platform_payloads import PLATFORMS
 from tests.preset_senders import CONFIGURATION as EVERY_PRESET
 from tests.preset_senders import ENVIRON, SCHEMES
-from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver
+from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver, until
 
 FOREIGN = '[sources.acme]\nscheme = "hmac-sha256-hex"\nsecrets = ["env:ACME_SECRET"]\n'
 
@@ -61,8 +62,10 @@ def of_foreign(tmp_path: Path, receiver: ForeignReceiver, *options: str, exit_co
 
 def test_a_right_receiver_of_somebody_else_passes(tmp_path: Path) -> None:
     """Any receiver can be certified, ours or not: nothing is asked that only ours does."""
-    certificate = of_foreign(tmp_path, ForeignReceiver(), exit_code=0)
+    receiver = ForeignReceiver()
+    certificate = of_foreign(tmp_path, receiver, exit_code=0)
     assert ended(certificate, "fail") == {}
+    assert len([event_id for event_id in receiver.held if certificate["run"] in event_id]) > 20 + len(EVENT_TYPES)
     assert ended(certificate, "pass")["counted once"]["came"].count(": 1") == 2
 
 
@@ -204,6 +207,13 @@ def test_with_a_public_key_nothing_can_be_tried(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, arguments, env={"ACME_SECRET": key})
     assert ran.exit_code == 2
     assert "nobody but the sender can sign" in ran.stderr
+
+
+def test_a_connection_is_really_lost(tmp_path: Path) -> None:
+    """Our receiver counts the one request whose sender hung up."""
+    with RunningReceiver(tmp_path, CONFIGURATION) as receiver:
+        certified(tmp_path, receiver.url, "--no-arrival", "--volume", "0")
+        until(lambda: receiver.figures().all("requests_total", "outcome").get(("aborted",)) == 1)
 
 
 def test_a_receiver_that_is_away_is_told(tmp_path: Path) -> None:

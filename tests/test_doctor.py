@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -342,3 +343,38 @@ def test_what_is_looked_at_is_left_as_it_was(loaded: Path) -> None:
     before = state()
     examined(loaded)
     assert state() == before
+
+
+def test_what_the_loader_has_noted_is_told(tmp_path: Path) -> None:
+    """Lines that are nowhere are wrong; a load from the future says that the clock stepped back."""
+    state = configured(tmp_path) / "var" / "state"
+    state.mkdir(parents=True)
+    (tmp_path / "var" / "stage").mkdir()
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    source = {"counts": {"received": 3}, "last_received_at": ahead, "unexplained": 3, "quarantined_open": 2}
+    (state / "status.json").write_text(json.dumps({"load_seq": 1, "loaded_at": ahead, "sources": {"acme": source}}))
+    code, found = examined(tmp_path)
+    assert code == 1
+    assert "`hookmart status --json`" in said(found["wrong"], "3 lines of source 'acme' are unexplained")
+    assert "2 events" in said(found["warning"], "wait in quarantine")
+    assert said(found["warning"], "the clock stepped back")
+
+
+def test_secrets_besides_those_of_sources_are_looked_at(tmp_path: Path) -> None:
+    """The key of the hashes, and the address of the warehouse."""
+    postgres = '[warehouse]\ndestination = "postgres"\ncredentials = "env:NO_URL"\n[privacy]\nkey = "env:NO_KEY"\n'
+    code, found = examined(configured(tmp_path, CONFIGURATION + postgres))
+    assert code == 1
+    assert said(found["wrong"], "put NO_KEY=... into")
+    assert "put NO_URL=... into" in "".join(found["wrong"])
+
+
+def test_the_marts_need_room_for_one_more_generation(tmp_path: Path) -> None:
+    """They are copied before the older ones go."""
+    settings = load_settings(configured(tmp_path) / "hookmart.toml", {})
+    current = settings.warehouse.publish / "current"
+    current.mkdir(parents=True)
+    (current / "marts.duckdb").write_bytes(b"")
+    os.truncate(current / "marts.duckdb", 1 << 42)  # sparse: four tebibytes that take none
+    found = [each for each in examined_disk(places_of(settings), {}) if each.severity is Severity.WARNING]
+    assert "the next generation of the marts alone takes 4,096.0 GiB" in said([each.says for each in found], "free")
