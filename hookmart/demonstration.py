@@ -1,6 +1,5 @@
 """`hookmart demo`: a small programme over real HTTP, through every stage, and the marts it makes."""
 
-import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -121,7 +121,7 @@ def _post(settings: Settings, posts: Iterable[Delivery], progress: Progress) -> 
         ReceiverProcess(settings.path, log_level="warning") as receiver,
         _step(progress, "posting", None) as advance,
     ):
-        return asyncio.run(
+        return uvloop.run(
             send(
                 f"{receiver.url}/webhooks/{SOURCE}",
                 signer,

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +81,16 @@ class ReceiverProcess:
 def _serve(config: Path, workers: int, listener: socket.socket, log_level: str) -> None:
     # Ctrl-C reaches every process of the terminal; the parent says when to drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_drain_without_parent, daemon=True).start()
     serve(config, workers=workers, listener=listener, log_level=log_level)
+
+
+def _drain_without_parent() -> None:
+    """Drain once the parent is gone: killed, it told nobody, and whoever starts it again needs the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 # ruff: noqa: FBT002, PLC0415  # an option's default is how Typer learns that it is a flag; a command imports what it uses
 
-import asyncio
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -38,7 +37,7 @@ def simulate(
     events: Annotated[int, typer.Option(min=1)] = 2000,
     partners: Annotated[int, typer.Option(min=1)] = 8,
     rate: Annotated[float | None, typer.Option(help="Posts a second; as fast as it goes by default.")] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Posts under way at once.")] = 8,
+    connections: Annotated[int, typer.Option(min=1, help="Posts under way at once.")] = 16,
     seed: int = 1,
     faults: Annotated[str, typer.Option(help=_FAULTS_HELP)] = DEFAULT_FAULTS,
     ladder: Annotated[
@@ -60,6 +59,8 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Play an affiliate platform against a receiver: signed, with any faults, and retries on the platform's ladder."""
+    import uvloop
+
     from hookmart.demonstration import end_of_story
     from hookmart.played_source import played_source
     from sending.clock import SystemClock
@@ -82,7 +83,7 @@ def simulate(
             programme = _written(programme, truth)
         show = stack.enter_context(busy("posting"))
         opened = None if log is None else stack.enter_context(DeliveryLog(log))
-        report = asyncio.run(
+        report = uvloop.run(
             send(
                 played.url,
                 played.signer,

@@ -85,7 +85,7 @@ async def send(
     signer: Signer,
     posts: Iterable[Delivery],
     *,
-    connections: int = 8,
+    connections: int = 16,
     rate: float | None = None,
     policy: Policy | None = None,
     clock: Clock | None = None,

@@ -278,3 +278,27 @@ def test_contract_prints_the_schema_of_every_event(tmp_path: Path) -> None:
     """The JSON Schema is a document of its own."""
     schema = json.loads(run(tmp_path, "contract").stdout)
     assert len(schema["oneOf"]) == 17
+
+
+def test_a_killed_up_leaves_no_receiver_behind(running: tuple[Path, str, subprocess.Popen[str]]) -> None:
+    """Its receiver drains by itself, and what takes its place gets the port; what was answered is loaded."""
+    programme, url, process = running
+    body = fixture_bodies(FIXTURES)[0]
+    assert httpx.post(f"{url}/webhooks/acme", content=body, headers=_signed(programme, body)).status_code == 200
+    process.kill()
+    process.wait()
+
+    def is_gone() -> bool:
+        try:
+            httpx.get(f"{url}/healthz")
+        except httpx.TransportError:
+            return True
+        return False
+
+    wait_for("the end of the receiver", is_gone)
+    report = json.loads(run(programme, "load", "--json").stdout)
+    assert report["loaded"] == 1
+
+
+def _signed(programme: Path, body: bytes) -> dict[str, str]:
+    return signature(body, secret_of(programme).decode())

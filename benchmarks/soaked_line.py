@@ -1,0 +1,204 @@
+"""The line under soak: a configuration, `hookmart up` that can be killed, and the platform that posts to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from benchmarks.running_server import Command, RunningServer, ServerFailed, free_port
+
+SOURCE, PROBES = "platform", "probes"
+SECRET = "0123456789abcdef0123456789abcdef-soak"  # noqa: S105  # of a receiver that lives for ten minutes, on this machine
+LOG, TRUTH, SENT = "deliveries.sqlite", "truth.jsonl", "sent.json"
+_CONFIGURATION = f"""\
+# Stripe's scheme signs a time, so every fault can be noticed.
+[sources.{SOURCE}]
+scheme = "stripe"
+secrets = ["env:SOAK_SECRET"]
+
+[sources.{PROBES}]
+scheme = "hmac-sha256-hex"
+secrets = ["env:SOAK_SECRET"]
+"""
+_ORPHAN_SECONDS = 40.0
+_HOOKMART = (sys.executable, "-m", "hookmart")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """
+    What the platform posts.
+
+    Attributes:
+        events: Distinct ones.
+        rate: Events a second.
+        faults: As `simulate --faults` takes them.
+        speed_up: Of the sender's waits.
+    """
+
+    events: int
+    partners: int
+    rate: float
+    seed: int
+    faults: str
+    speed_up: float
+
+
+class SoakedLine:
+    """
+    `hookmart up` in *directory*, started again after each kill, always on the same port.
+
+    Attributes:
+        kills: How often each process was killed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = directory / "hookmart.toml"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.kills: dict[str, int] = {"all of up": 0, "up alone": 0, "the receiver": 0, "the sender": 0}
+        self.environ = {"SOAK_SECRET": SECRET, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        directory.mkdir(parents=True)
+        self.config.write_text(_CONFIGURATION, encoding="utf-8")
+        command = Command([*_HOOKMART, "up", "--port", str(self.port)], self.environ)
+        self._server = RunningServer(command, directory, self.port, None)
+
+    def start(self) -> None:
+        """
+        Start it, and wait until it listens.
+
+        Raises:
+            ServerFailed: It did not, or what a killed one left goes on listening.
+        """
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while _is_listening(self.port):
+            if time.monotonic() > deadline:
+                raise ServerFailed("The receiver of a killed `hookmart up` goes on listening.")
+            time.sleep(0.05)
+        self._server.__enter__()
+
+    def is_running(self) -> bool:
+        """Whether its main process runs."""
+        return self._server.process.poll() is None
+
+    def kill(self, rng: Random) -> str:
+        """Kill all of it, its main process alone, or the receiver alone, between two instructions; say which."""
+        main = self._server.process.pid
+        children = _children(main)
+        what = rng.choice(["all of up", "up alone", "the receiver"]) if children else "all of up"
+        if what == "all of up":
+            os.killpg(main, signal.SIGKILL)
+        else:
+            os.kill(main if what == "up alone" else children[0], signal.SIGKILL)
+        if what != "the receiver":
+            self._server.process.wait()
+        self.kills[what] += 1
+        return what
+
+    def await_end(self, seconds: float) -> None:
+        """
+        Wait until its main process has ended by itself, as it must without a receiver.
+
+        Raises:
+            ServerFailed: It has not.
+        """
+        try:
+            self._server.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(f"`hookmart up` went on for {seconds:g} s without a receiver.") from None
+
+    def stop(self) -> int:
+        """Drain it; its exit code."""
+        self._server.stop()
+        return self._server.process.returncode
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        if self.is_running():
+            self._server.__exit__(None, None, None)
+
+    def resident_bytes(self) -> int:
+        """The memory that its processes hold now."""
+        return self._server.resident_bytes()
+
+    def status(self) -> subprocess.CompletedProcess[str]:
+        """What `hookmart status --json` says."""
+        return self._run("status", "--json")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  # ours
+            [*_HOOKMART, *arguments],
+            cwd=self.directory,
+            env={**os.environ, **self.environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+class Platform:
+    """`hookmart simulate`, which can be killed and goes on by its log."""
+
+    def __init__(self, line: SoakedLine, traffic: Traffic) -> None:
+        self._line = line
+        self._arguments = _arguments(line.url, traffic)
+
+    def start(self) -> None:
+        """Begin, or go on where it was."""
+        with (
+            (self._line.directory / SENT).open("wb") as sent,
+            (self._line.directory / "simulate.log").open("ab") as log,
+        ):
+            self.process = subprocess.Popen(  # noqa: S603  # ours
+                [*_HOOKMART, *self._arguments],
+                cwd=self._line.directory,
+                env={**os.environ, **self._line.environ},
+                stdout=sent,
+                stderr=log,
+            )
+
+    def is_running(self) -> bool:
+        """Whether it still posts."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """End it between two instructions."""
+        self.process.kill()
+        self.process.wait()
+        self._line.kills["the sender"] += 1
+
+
+def _arguments(url: str, traffic: Traffic) -> Sequence[str]:
+    return (
+        "simulate", "--source", SOURCE, "--url", url, "--events", str(traffic.events), "--partners",
+        str(traffic.partners), "--rate", str(traffic.rate), "--seed", str(traffic.seed), "--faults", traffic.faults,
+        "--speed-up", str(traffic.speed_up), "--log", LOG, "--truth", TRUTH, "--json",
+    )  # fmt: skip
+
+
+def _is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _children(parent: int) -> list[int]:
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+    # The helper that multiprocessing starts comes first, and does no work.
+    return sorted((int(pid) for pid in text.split()), key=_age)[-1:]
+
+
+def _age(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
