@@ -102,6 +102,15 @@ def test_a_receiver_without_dedup_is_found(tmp_path: Path) -> None:
     assert failed["counted once"]["remedy"].startswith("It counts a repeated event again")
 
 
+def test_a_receiver_that_lets_anybody_post_is_found(tmp_path: Path) -> None:
+    """The configuration names addresses, and the receiver does not look; the machine has more than one to try."""
+    (tmp_path / "hookmart.toml").write_text(FOREIGN + 'allow_ips = ["127.0.0.1/32"]\n')
+    with served(ForeignReceiver()) as url:
+        failed = ended(certified(tmp_path, url, "--volume", "0", exit_code=1), "fail")
+    assert failed.keys() == {"address not on the allowlist"}
+    assert "`trusted_proxies`" in failed["address not on the allowlist"]["remedy"]
+
+
 def test_without_a_count_duplicates_are_left_open(tmp_path: Path) -> None:
     """From its answers nobody can tell whether it counts an event twice, so nothing is claimed."""
     (tmp_path / "hookmart.toml").write_text(FOREIGN)
@@ -170,6 +179,7 @@ def test_our_receiver_passes_with_every_preset(preset: str, every_preset: tuple[
     assert ("signed too long ago" in exercised) == SCHEMES[preset].has_timestamp
     assert ("body changed after signing" in exercised) == (preset not in UNSIGNED_TABLES)
     assert ("wrong secret" in exercised) == SCHEMES[preset].needs_secret
+    assert ("address not on the allowlist" in exercised) == (preset in UNSIGNED_TABLES)
     assert preset not in PRESETS or len(exercised) > 45
 
 

@@ -1,7 +1,8 @@
 """Step 2: simulated failures, of the platform, of the network, and of what lies between."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit, urlunsplit
 
 from hookmart.certification.check import Check, Step, failed, not_exercised, passed
@@ -10,8 +11,12 @@ from hookmart.certification.specimen import Specimen
 from hookmart.certification.trial import Trial
 
 _STEP = Step.FAILURES
+_LOOPBACK = IPv4Network("127.0.0.0/24")
 
 _UNKNOWN_SOURCE = exactly(404, "nothing is at this address, and whoever gave it to the platform must correct it")
+_NOT_ALLOWED = exactly(
+    403, "the address is not in `allow_ips`; behind a proxy the receiver must be told of it, by `trusted_proxies`"
+)
 _WRONG_METHOD = exactly(405, "only POST is taken")
 _TOO_LARGE = exactly(413, "the body is over the limit; count while it arrives, and stop reading")
 _UNKNOWN_ENCODING = exactly(415, "the sender must compress otherwise, or not at all")
@@ -25,7 +30,8 @@ def failures(trial: Trial) -> Iterator[Check]:
     yield from _compression(trial)
     yield _hung_up(trial)
     yield GENUINE.judge(_STEP, "still serves after all that", "a genuine event", trial.post(trial.specimens.fresh()))
-    yield from _from_inside(trial)
+    yield _other_address(trial)
+    yield from _from_inside()
 
 
 def _garbage(trial: Trial) -> Iterator[Check]:
@@ -77,16 +83,39 @@ def _hung_up(trial: Trial) -> Check:
     return GENUINE.judge(_STEP, name, sent, answer)
 
 
-def _from_inside(trial: Trial) -> Iterator[Check]:
+def _other_address(trial: Trial) -> Check:
+    name, networks = "address not on the allowlist", trial.source.allow_ips
+    if not networks:
+        return not_exercised(
+            _STEP, name, "403", "the source has no `allow_ips`",
+            "Any address may post, as configured; name the platform's networks in `allow_ips` if it publishes them.",
+        )  # fmt: skip
+    other = _address_outside(networks, urlsplit(trial.wire.url).hostname or "")
+    if other is None:
+        return not_exercised(
+            _STEP, name, "403", "requests come from this machine's address only",
+            "From a machine outside `allow_ips`, post anything to the address: it must be answered 403.",
+        )  # fmt: skip
+    specimen = trial.specimens.fresh()
+    answer = trial.wire.send_from(other, specimen.body, trial.signed(specimen.body))
+    if answer.is_success:
+        trial.sent.note(specimen, is_acknowledged=True)
+    return _NOT_ALLOWED.judge(_STEP, name, f"a genuine event from {other}", answer)
+
+
+def _address_outside(networks: Collection[IPv4Network | IPv6Network], host: str) -> str | None:
+    """Another address of this machine, outside *networks*; it has many, where the receiver is on it too."""
+    try:
+        if not ip_address(host).is_loopback or ip_address(host).version != 4:
+            return None
+    except ValueError:
+        return None
+    outside = (each for each in _LOOPBACK.hosts() if not any(each in network for network in networks))
+    return next(map(str, outside), None)
+
+
+def _from_inside() -> Iterator[Check]:
     """Yield the rows that only the receiver's own side can provoke, and how."""
-    is_open = not trial.source.allow_ips
-    yield not_exercised(
-        _STEP, "address not on the allowlist", "403",
-        "the source has no `allow_ips`" if is_open else "requests come from this machine's address only",
-        "Any address may post, as configured; name the platform's networks in `allow_ips` if it publishes them."
-        if is_open
-        else "From a machine outside `allow_ips`, post anything to the address: it must be answered 403.",
-    )  # fmt: skip
     yield not_exercised(
         _STEP, "too much in flight", "429 with Retry-After", "it would keep the platform's own requests out",
         "In staging, set `in_flight_high_bytes` to 1024 under [receiver]: every request must be answered 429.",

@@ -92,11 +92,20 @@ class Wire:
 
     def send(self, body: bytes, headers: Headers, *, method: str = "POST", url: str | None = None) -> Answer:
         """Send one request, once; redirects are not followed, as platforms do not."""
+        return self._sent(self._client, method, url or self.url, body, headers)
+
+    def send_from(self, address: str, body: bytes, headers: Headers) -> Answer:
+        """Send one request from another address of this machine."""
+        transport = httpx.HTTPTransport(verify=self._context, local_address=address)
+        with httpx.Client(transport=transport, timeout=self.timeout) as client:
+            return self._sent(client, "POST", self.url, body, headers)
+
+    def _sent(self, client: httpx.Client, method: str, url: str, body: bytes, headers: Headers) -> Answer:
         started = time.monotonic()
         ours = [("content-type", "application/json"), ("user-agent", "hookmart-certify")]
         try:
             # Read in pieces under one limit: httpx's own is of each piece, and a trickle would never end.
-            with self._client.stream(method, url or self.url, content=body, headers=[*ours, *headers]) as answer:
+            with client.stream(method, url, content=body, headers=[*ours, *headers]) as answer:
                 text = self._read(answer, started)
         except httpx.TimeoutException:
             return Answer(None, "", time.monotonic() - started, "timeout")
