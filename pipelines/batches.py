@@ -1,14 +1,15 @@
 """
-Closed segments to one load batch: what is new as typed Arrow tables, and a count of what became of every line.
+Closed segments to one load batch: what is new as typed rows, and a count of what became of every line.
 
 Everything here is DuckDB over the segment files; no line becomes a Python object, unless an amendment makes it one.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from ingest.staging import Segment
 from models.columns import EVENT_COLUMNS
+from pipelines.batch_rows import BatchRows, rows_of_table
 from pipelines.event_tables import ParsedEvents, parsed_events
 from pipelines.fates import QUARANTINED_SCHEMA, KnownEvents, compare_arrivals, decide_fates
 from pipelines.staged_lines import read_lines
@@ -69,9 +71,15 @@ class LoadBatch:
     """
 
     load_seq: int
-    tables: dict[str, pa.Table]
+    tables: dict[str, BatchRows]
     counts: Counts
     poisoned: list[tuple[Segment, str]]
+    _reader: duckdb.DuckDBPyConnection | None = field(default=None, repr=False, compare=False)
+
+    def close(self) -> None:
+        """Let go of the rows of `tables`, which are read as they are asked for; again and again."""
+        if self._reader is not None:
+            self._reader.close()
 
 
 def empty_tables() -> dict[str, pa.Table]:
@@ -79,7 +87,7 @@ def empty_tables() -> dict[str, pa.Table]:
     with closing(_reader(ReadingOptions())) as reader:
         read_lines(reader, [], 0, datetime.now(UTC))
         tables, _counts = _tables_of(reader, _parsed(reader), KnownEvents())
-        return {name: arrow.slice(0, 0) for name, arrow in tables.items()}
+        return {name: rows.schema.empty_table() for name, rows in tables.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +123,13 @@ class PreparedBatch:
 
     def settle(self, known: KnownEvents) -> LoadBatch:
         """Keep what *known* does not hold yet; of an event's copies the first received wins. Once only."""
-        with closing(self._reader) as reader:
-            tables, counts = _tables_of(reader, self._parsed, known)
-        found = {name: arrow for name, arrow in tables.items() if arrow.num_rows}
-        return LoadBatch(self.load_seq, found, counts, self.poisoned)
+        try:
+            tables, counts = _tables_of(self._reader, self._parsed, known)
+        except BaseException:
+            self._reader.close()
+            raise
+        found = {name: rows for name, rows in tables.items() if rows.num_rows}
+        return LoadBatch(self.load_seq, found, counts, self.poisoned, self._reader)
 
     def drop(self) -> None:
         """Let go of it, unsettled."""
@@ -155,7 +166,7 @@ def read_batch(
     known: KnownEvents,
     options: ReadingOptions = ReadingOptions(),
 ) -> LoadBatch:
-    """Prepare and settle a batch."""
+    """Prepare and settle a batch, which is to be closed."""
     return prepare_batch(segments, load_seq, loaded_at, options).settle(known)
 
 
@@ -164,37 +175,43 @@ def _parsed(reader: duckdb.DuckDBPyConnection) -> dict[str, ParsedEvents]:
 
 
 def _reader(options: ReadingOptions) -> duckdb.DuckDBPyConnection:
-    scratch = {} if options.scratch is None else {"temp_directory": str(options.scratch)}
+    # A directory of its own: two of these at once would write to files of the same names.
+    scratch = {}
+    if options.scratch is not None:
+        options.scratch.mkdir(parents=True, exist_ok=True)
+        scratch = {"temp_directory": str(options.scratch / uuid4().hex)}
     # One thread: the other cores load the batch before meanwhile, and each thread takes 32 MB for reading JSON.
     reader = duckdb.connect(config={"memory_limit": f"{options.memory}B", "threads": 1, **scratch})
-    reader.execute("set TimeZone = 'UTC'")
+    # Tables are registered; what Python calls by the same name is none, and is looked for in every frame.
+    reader.execute("set TimeZone = 'UTC'; set python_enable_replacements = false")
     return reader
 
 
 def _tables_of(
     reader: duckdb.DuckDBPyConnection, parsed: dict[str, ParsedEvents], known: KnownEvents
-) -> tuple[dict[str, pa.Table], Counts]:
+) -> tuple[dict[str, BatchRows], Counts]:
     compare_arrivals(reader, known, pa.concat_tables([events.misfits for events in parsed.values()]))
-    new = reader.sql("select line_number from arrivals where fate = 'loaded'").to_arrow_table()["line_number"]
     decide_fates(reader, known)
+    is_new = "line_number in (select line_number from arrivals where fate = 'loaded')"
     tables = {
-        **{name: events.of_lines(new) for name, events in parsed.items()},
-        "quarantined_events": _quarantined_table(reader),
-        "replayed_events": reader.sql("from replays").to_arrow_table(),
-        "event_conflicts": reader.sql(_CONFLICTS).to_arrow_table(),
-        "displaced_events": reader.sql(_DISPLACED).to_arrow_table(),
-        "deliveries": reader.sql(_DELIVERIES).to_arrow_table(),
-        "loads": reader.sql(_LOADS).to_arrow_table(),
+        **{name: events.rows_where(is_new) for name, events in parsed.items()},
+        "quarantined_events": _rows_of(reader, "quarantined_events", _QUARANTINED, QUARANTINED_SCHEMA),
+        "replayed_events": rows_of_table(reader, "replays"),
+        "event_conflicts": _rows_of(reader, "event_conflicts", _CONFLICTS),
+        "displaced_events": _rows_of(reader, "displaced_events", _DISPLACED),
+        "deliveries": _rows_of(reader, "deliveries", _DELIVERIES),
+        "loads": _rows_of(reader, "loads", _LOADS),
     }
-    totals = tables["loads"].select(list(Counts.__slots__)).to_pylist()
-    displaced = tables["displaced_events"]
+    totals = tables["loads"].table.select(list(Counts.__slots__)).to_pylist()
+    displaced = tables["displaced_events"].table
     return tables, sum((Counts(**row) for row in totals), Counts()).displacing(
         displaced.num_rows, pc.sum(displaced["is_conflict"]).as_py() or 0
     )
 
 
-def _quarantined_table(reader: duckdb.DuckDBPyConnection) -> pa.Table:
-    return reader.sql(_QUARANTINED).to_arrow_table().select(QUARANTINED_SCHEMA.names).cast(QUARANTINED_SCHEMA)
+def _rows_of(reader: duckdb.DuckDBPyConnection, name: str, sql: str, schema: pa.Schema | None = None) -> BatchRows:
+    reader.execute(f"create or replace temp table rows_of_{name} as {sql}")
+    return rows_of_table(reader, f"rows_of_{name}", schema)
 
 
 # A row that the warehouse holds open comes once more, whole, when its replay has loaded.

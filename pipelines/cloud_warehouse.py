@@ -230,12 +230,10 @@ class CloudSession(WarehouseSession):
         """What dlt can bring there without a bucket in between."""
         return self.warehouse.engine.file_format
 
-    def fitted(self, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        """Return *tables* without the texts that are too long for the engine: null there, and told."""
+    def fitted(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return *rows* without the texts that are too long for the engine: null there, and told."""
         longest = self.warehouse.engine.longest_text
-        if longest is None:
-            return dict(tables)
-        return {name: self._shortened(name, rows, longest) for name, rows in tables.items()}
+        return rows if longest is None else self._shortened(table, rows, longest)
 
     def _shortened(self, name: str, rows: pa.Table, longest: int) -> pa.Table:
         import pyarrow.compute as pc  # noqa: PLC0415 - one engine needs it
@@ -313,7 +311,7 @@ class CloudSession(WarehouseSession):
 
     def add_rows(self, table: str, rows: pa.Table) -> None:
         """Add *rows* to a table of `raw`; few, since they go in the statement."""
-        for sql, values in statements.addition(table, rows.schema.names, self.fitted({table: rows})[table].to_pylist()):
+        for sql, values in statements.addition(table, rows.schema.names, self.fitted(table, rows).to_pylist()):
             self.execute(sql, values)
 
     def empty_staging(self) -> None:

@@ -18,6 +18,8 @@ _SETTINGS: dict[str, Any] = {
     "delete_completed_jobs": True,
     # One connection holds a load's transaction; files are as many as tables.
     "workers": 1,
+    # One table after the other, so that the rows of one are in memory at a time.
+    "next_item_mode": "fifo",
 }
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -135,6 +135,7 @@ class DuckDBSession(WarehouseSession):
 
     connect: Callable[[], duckdb.DuckDBPyConnection]
     connection: duckdb.DuckDBPyConnection = field(init=False)
+    _is_together: bool = field(init=False, default=False, repr=False)
 
     def __post_init__(self) -> None:
         """Open the file."""
@@ -146,7 +147,11 @@ class DuckDBSession(WarehouseSession):
 
     def limit_memory(self, most_bytes: int) -> None:
         """Use no more memory than this; what is larger goes to a directory beside the file."""
-        self.connection.execute(f"set memory_limit = '{most_bytes}B'")
+        with suppress(duckdb.OutOfMemoryException):  # what cannot be moved there stays
+            self.connection.execute(f"set memory_limit = '{most_bytes}B'")
+
+    commit_bytes: ClassVar[int] = 512 * 1024 * 1024
+    """A commit of many rows takes less time than many of few: full row groups go straight into the file."""
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
@@ -183,11 +188,26 @@ class DuckDBSession(WarehouseSession):
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
         """Hold a transaction: what is loaded meanwhile is there whole or not at all, *displaced* gone with it."""
-        self.connection.begin()
-        try:
+        with nullcontext() if self._is_together else self._transaction():
             yield
             if displaced is not None:
                 self.remove_displaced()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold one transaction for all loads meanwhile."""
+        with self._transaction():
+            self._is_together = True
+            try:
+                yield
+            finally:
+                self._is_together = False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.connection.begin()
+        try:
+            yield
             self.connection.commit()
         except BaseException:
             with suppress(duckdb.Error):  # after a full disk there is nothing left to roll back

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 from dlt.common.destination import Destination
 from psycopg2.extensions import make_dsn, parse_dsn
 
@@ -181,9 +180,9 @@ class DuckLakeSession(DuckDBSession):
     compact_catalog: Callable[[], object]
 
     @contextmanager
-    def loading(self, displaced: pa.Table | None) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         """Hold a transaction, which commits only if nobody else can have been let in meanwhile."""
-        with DuckDBSession.loading(self, displaced):
+        with DuckDBSession._transaction(self):  # noqa: SLF001 - this class is one
             yield
             self.assert_held()
 

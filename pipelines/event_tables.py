@@ -1,13 +1,13 @@
-"""Accepted lines to the Arrow table of their raw table: the frame that every event has, and the typed columns."""
+"""Accepted lines to the rows of their raw table: the frame that every event has, and the typed columns."""
 
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from models.columns import EVENT_COLUMNS, Column, Kind
 from models.event_types import EVENT_TYPES
+from pipelines.batch_rows import BatchRows, rows_of_table
 from pipelines.extraction import ARROW_TYPES, structure, text_of, typed, unreadable
 
 _FRAME: dict[str, pa.DataType] = {
@@ -29,18 +29,18 @@ class ParsedEvents:
     The accepted lines of one raw table, taken apart.
 
     Attributes:
-        rows: The table's columns, and `line_number`.
-        misfits: `line_number` and `detail` of those whose JSON does not fit the columns; they are not in `rows`.
+        reader: Has them in a table of its own.
+        table: The raw table.
+        misfits: `line_number` and `detail` of those whose JSON does not fit the columns; they are not among the rows.
     """
 
-    rows: pa.Table
+    reader: duckdb.DuckDBPyConnection
+    table: str
     misfits: pa.Table
 
-    def of_lines(self, line_numbers: pa.Array) -> pa.Table:
-        """Return the rows of these lines, as the raw table has them."""
-        chosen = pc.is_in(self.rows["line_number"], line_numbers)
-        rows = self.rows if pc.all(chosen).as_py() else self.rows.filter(chosen)
-        return rows.drop_columns(["line_number"])
+    def rows_where(self, condition: str) -> BatchRows:
+        """Return the rows for which SQL about their `line_number` is true, as the raw table has them."""
+        return rows_of_table(self.reader, _parsed_name(self.table), _schema_of(self.table), condition)
 
 
 def parsed_events(reader: duckdb.DuckDBPyConnection, table: str) -> ParsedEvents:
@@ -51,12 +51,14 @@ def parsed_events(reader: duckdb.DuckDBPyConnection, table: str) -> ParsedEvents
     is a misfit instead of arriving with a value nobody checked.
     """
     columns = EVENT_COLUMNS[table]
+    parsed = _parsed_name(table)
     ranks = {name: each.lifecycle_rank for name, each in EVENT_TYPES.items() if each.table == table}
     rank_of = " ".join(f"when '{name}' then {rank}" for name, rank in ranks.items())
     types = ", ".join(f"'{name}'" for name in ranks)
     checked = [column for column in columns if unreadable(column, "event")]
     texts = (f"cast({text_of(column, 'event')} is not null as integer)" for column in checked)
-    arrow = reader.sql(f"""
+    reader.execute(f"""
+        create or replace temp table {parsed} as
         select
             line_number,
             {" + ".join(["cast(event is null as integer)", *texts])} as texts,
@@ -76,17 +78,19 @@ def parsed_events(reader: duckdb.DuckDBPyConnection, table: str) -> ParsedEvents
             load_seq
         from ({_taken_apart(columns)})
         where outcome = 'accepted' and event_type in ({types})
-    """).to_arrow_table()
-    # Counted here, because the same comparison in SQL takes as long as everything else in it.
-    missing = arrow["texts"]
-    for column in checked:
-        missing = pc.subtract(missing, pc.cast(arrow[column.name].is_valid(), pa.int32()))
-    fits = pc.equal(missing, 0)
+    """)
+    # Counted now that the values are there, because in the query above it takes as long as everything else in it.
+    values = " + ".join(f'cast("{column.name}" is not null as integer)' for column in checked)
+    unfit = reader.sql(f"select line_number from {parsed} where texts != {values or '0'}").to_arrow_table()
     misfits = _NO_MISFITS
-    if not pc.all(fits).as_py():
-        misfits = _explained(reader, columns, arrow.filter(pc.invert(fits)).select(["line_number"]))
-        arrow = arrow.filter(fits)
-    return ParsedEvents(arrow.drop_columns(["texts"]).cast(_schema_of(table)), misfits)
+    if unfit.num_rows:
+        misfits = _explained(reader, columns, unfit)
+        reader.execute(f"delete from {parsed} where texts != {values or '0'}")
+    return ParsedEvents(reader, table, misfits)
+
+
+def _parsed_name(table: str) -> str:
+    return f"parsed_{table}"
 
 
 def _taken_apart(columns: tuple[Column, ...]) -> str:
@@ -110,7 +114,6 @@ def _explained(reader: duckdb.DuckDBPyConnection, columns: tuple[Column, ...], u
 def _schema_of(table: str) -> pa.Schema:
     return pa.schema(
         [
-            pa.field("line_number", pa.int64()),
             *(pa.field(name, _FRAME[name]) for name in _LEADING),
             *(pa.field(column.name, ARROW_TYPES[column.kind]) for column in EVENT_COLUMNS[table]),
             *(pa.field(name, _FRAME[name]) for name in _TRAILING),

@@ -8,13 +8,15 @@ row that comes twice replace itself.
 
 import fcntl
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import dlt
@@ -22,6 +24,7 @@ import dlt
 from ingest.archive import Archive
 from ingest.staging import Segment, Stage
 from ingest.tombstones import Tombstones
+from pipelines.batch_rows import rows_of_arrow
 from pipelines.batches import Amendment, Counts, LoadBatch, PreparedBatch, ReadingOptions, empty_tables, prepare_batch
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
@@ -37,7 +40,7 @@ _MEMORY_FOR_TWO = 1024 * 1024 * 1024
 """From here on one portion is read while another is loaded."""
 
 _LEAST_MEMORY = 128 * 1024 * 1024
-"""For DuckDB to read JSON at all."""
+"""For DuckDB to read JSON at all, or to insert into tables of so many columns."""
 
 LOAD_SEGMENTS = 2_000
 """Of one load at most; each is a file to open."""
@@ -118,17 +121,33 @@ class Loader:
             self._release(done)
             report = LoadReport(segments=len(done))
             fresh = [segment for segment in segments if segment.batch_id not in loaded]
-            for portion, prepared in self.prepared(fresh, session.last_load_seq() + 1):
-                batch = prepared.settle(session.known_events)
-                self.commit(pipeline, session, batch)
-                self._set_aside(batch)
-                poisoned = {segment.batch_id for segment, _ in batch.poisoned}
-                self._release([segment for segment in portion if segment.batch_id not in poisoned])
-                report = report.after(batch, len(portion))
+            groups = (
+                _portions(fresh, session.commit_bytes, len(fresh)) if session.commit_bytes else self.portions(fresh)
+            )
+            for group in groups:
+                report = self._load_together(pipeline, session, group, report)
             if report.segments:
                 write_status(session, self.state)
             self._forget_old_days()
             return report
+
+    def _load_together(
+        self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], report: LoadReport
+    ) -> LoadReport:
+        poisoned: list[tuple[Segment, str]] = []
+        with session.together():
+            for portion, prepared in self.prepared(segments, session.last_load_seq() + 1):
+                session.limit_memory(max(self.memory * 3 // 8, _LEAST_MEMORY))
+                with closing(prepared.settle(session.known_events)) as batch:
+                    self.commit(pipeline, session, batch)
+                # Reading comes next, and takes as much.
+                session.limit_memory(self.memory // 16)
+                poisoned += batch.poisoned
+                report = report.after(batch, len(portion))
+        self._set_aside(poisoned)
+        unread = {segment.batch_id for segment, _ in poisoned}
+        self._release([segment for segment in segments if segment.batch_id not in unread])
+        return report
 
     def finish_pending(self) -> None:
         """Complete a load that was interrupted, if there is one; nothing new is read."""
@@ -152,11 +171,13 @@ class Loader:
 
     def ready(self, session: WarehouseSession) -> dlt.Pipeline:
         """Return the pipeline, with nothing under way and every table there."""
-        session.limit_memory(self.memory // 4)
+        session.limit_memory(self.memory // 16)
+        shutil.rmtree(self._scratch, ignore_errors=True)  # of a load that was killed
         pipeline = self._pipeline(session)
         self._finish_pending(pipeline, session)
         if session.missing_tables():
-            pipeline.run(raw_tables(empty_tables()), loader_file_format=session.file_format)
+            empties = {name: rows_of_arrow(rows) for name, rows in empty_tables().items()}
+            pipeline.run(raw_tables(empties), loader_file_format=session.file_format)
             session.upgrade()
         return pipeline
 
@@ -169,12 +190,16 @@ class Loader:
         tombstones = self._tombstones()
         erased = (tombstones,) if tombstones else ()
         return ReadingOptions(
-            max(self.memory // 4, _LEAST_MEMORY), self.state / "scratch", (*erased, *first, *self.amendments, *last)
+            max(self.memory // 4, _LEAST_MEMORY), self._scratch, (*erased, *first, *self.amendments, *last)
         )
+
+    @property
+    def _scratch(self) -> Path:
+        return self.state / "scratch"
 
     def portions(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Split *segments*, in order, into what one load takes."""
-        return _portions(segments, max(self.memory // 16, 1))
+        return _portions(segments, max(self.memory // 10, 1), LOAD_SEGMENTS)
 
     def prepared(
         self, segments: Sequence[Segment], load_seq: int, first: Sequence[Amendment] = ()
@@ -197,17 +222,22 @@ class Loader:
 
     @staticmethod
     def commit(pipeline: dlt.Pipeline, session: WarehouseSession, batch: LoadBatch) -> None:
-        """Load *batch*, whole or not at all."""
+        """Load *batch*, whole or not at all, and close it."""
         if not batch.tables:
             return
         displaced = batch.tables.get("displaced_events")
         if displaced is not None:
             session.forget_build()
-        with session.loading(displaced):
-            pipeline.run(raw_tables(session.fitted(batch.tables)), loader_file_format=session.file_format)
+        tables = {name: rows.altered(partial(session.fitted, name)) for name, rows in batch.tables.items()}
+        with session.loading(None if displaced is None else displaced.table):
+            pipeline.extract(raw_tables(tables), loader_file_format=session.file_format)
+            # They are in dlt's files now, and the warehouse can have the memory.
+            batch.close()
+            pipeline.normalize()
+            pipeline.load()
 
-    def _set_aside(self, batch: LoadBatch) -> None:
-        for segment, error in batch.poisoned:
+    def _set_aside(self, poisoned: Sequence[tuple[Segment, str]]) -> None:
+        for segment, error in poisoned:
             self.stage.set_aside(segment)
             self.notice(f"{segment.path.name} cannot be read and was set aside: {error}")
 
@@ -280,12 +310,12 @@ class Loader:
             time.sleep(0.1)
 
 
-def _portions(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
-    """Split *segments*, in order, into portions of so many bytes (one larger segment goes alone) and LOAD_SEGMENTS."""
+def _portions(segments: Sequence[Segment], most_bytes: int, most: int) -> Iterator[list[Segment]]:
+    """Split *segments*, in order, into portions of so many bytes (one larger segment goes alone) and segments."""
     portion: list[Segment] = []
     size = 0
     for segment in segments:
-        if portion and (size + segment.size > most_bytes or len(portion) == LOAD_SEGMENTS):
+        if portion and (size + segment.size > most_bytes or len(portion) == most):
             yield portion
             portion, size = [], 0
         portion.append(segment)

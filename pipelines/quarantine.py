@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -259,16 +260,17 @@ class Quarantine:
 
     def _misfits(self, lines: Sequence[StagedLine]) -> set[tuple[str, int]]:
         """Return the places of those lines that the loader would find no row for."""
-        options = ReadingOptions(amendments=(MappedLines(self.mappings),) if self.mappings else ())
+        amendments = (MappedLines(self.mappings),) if self.mappings else ()
         with TemporaryDirectory() as directory:
+            options = ReadingOptions(scratch=Path(directory), amendments=amendments)
             segment = Stage(Path(directory)).publish(replace(line, is_replay=False) for line in lines)
             if segment is None:
                 return set()
-            batch = read_batch([segment], 0, datetime.now(UTC), KnownEvents(), options)
+            with closing(read_batch([segment], 0, datetime.now(UTC), KnownEvents(), options)) as batch:
+                waiting = batch.tables.get("quarantined_events")
+                rows = [] if waiting is None else waiting.table.select(["delivery_id", "position"]).to_pylist()
         if batch.poisoned:
             return {_place(line) for line in lines}
-        waiting = batch.tables.get("quarantined_events", QUARANTINED_SCHEMA.empty_table())
-        rows = waiting.select(["delivery_id", "position"]).to_pylist()
         misfits = {(row["delivery_id"], row["position"]) for row in rows}
         deliveries = {delivery_id for delivery_id, _ in misfits}
         # Any of the events of a platform's body holds up the body.

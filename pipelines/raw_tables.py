@@ -1,7 +1,8 @@
 """The dlt source: every table of `raw` with its key, so that a redelivered row replaces itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import dlt
 import pyarrow as pa
@@ -9,6 +10,7 @@ from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
 from models.columns import EVENT_COLUMNS
+from pipelines.batch_rows import BatchRows
 
 DATASET = "raw"
 
@@ -56,26 +58,26 @@ RAW_TABLES: dict[str, RawTable] = {
 
 
 @dlt.source(name="hookmart")
-def raw_tables(tables: dict[str, pa.Table]) -> Iterator[DltResource]:
-    """Yield one resource per Arrow table, merged on its key."""
-    for name, arrow in tables.items():
+def raw_tables(tables: Mapping[str, BatchRows]) -> Iterator[DltResource]:
+    """Yield one resource per table, merged on its key."""
+    for name, rows in tables.items():
         table = RAW_TABLES[name]
         yield dlt.resource(
-            _keyed(table, arrow),
+            rows.altered(partial(_keyed, table)).pieces,
             name=table.name,
             primary_key=table.key,
             # insert-only and append double rows after a kill between the staging copy's commit and its done-mark;
             # delete-insert in one transaction does not.
             write_disposition={"disposition": "merge", "strategy": "delete-insert"},
-            columns=_hints(table, arrow),
+            columns=_hints(table, rows.schema),
         )
 
 
-def _hints(table: RawTable, arrow: pa.Table) -> dict[str, TColumnSchema]:
+def _hints(table: RawTable, schema: pa.Schema) -> dict[str, TColumnSchema]:
     """What the Arrow schema does not say: which copy stays, and that instants are UTC without a zone."""
     hints: dict[str, TColumnSchema] = {
         field.name: {"data_type": "timestamp", "timezone": False}
-        for field in arrow.schema
+        for field in schema
         if pa.types.is_timestamp(field.type)
     }
     hints.setdefault(table.first_by, {})["dedup_sort"] = "asc"

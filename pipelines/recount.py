@@ -121,7 +121,8 @@ def recount(session: WarehouseSession, batch: LoadBatch, groups: pa.Table, waiti
         changes = dict(comparison.changes())
         changes["deliveries"] = changes["deliveries"].apart_from(waiting)
         displaced = batch.tables.get("displaced_events")
-        return Recount({name: change for name, change in changes.items() if not change.is_none}, displaced)
+        changes = {name: change for name, change in changes.items() if not change.is_none}
+        return Recount(changes, None if displaced is None else displaced.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class _Comparison:
         ledger, gave_way = self._ledger()
         yield "loads", ledger
         displaced = self.batch.tables.get("displaced_events")
-        yield "displaced_events", Change(gave_way, gave_way.slice(0, 0) if displaced is None else displaced)
+        yield "displaced_events", Change(gave_way, gave_way.slice(0, 0) if displaced is None else displaced.table)
 
     def _change(self, table: str) -> Change:
         raw = RAW_TABLES[table]
@@ -206,7 +207,8 @@ class _Comparison:
 
     def _both(self, table: str) -> tuple[pa.Table, pa.Table]:
         schema = _schemas()[table]
-        return self.batch.tables.get(table, schema.empty_table()).cast(schema), self._held_of(table, schema)
+        derived = self.batch.tables.get(table)
+        return schema.empty_table() if derived is None else derived.table.cast(schema), self._held_of(table, schema)
 
     def _held_of(self, table: str, schema: pa.Schema) -> pa.Table:
         found = self.session.arrow(

@@ -10,6 +10,7 @@ Killed anywhere, what has committed is right, and another call does the rest.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -175,10 +176,10 @@ class ArchiveReplay:
         options = self.loader.options((chosen.keep_held, waiting.note_places), (waiting.keep_waiting,))
         # Each line gets the place of its batch; what is given here is for none.
         prepared = prepare_batch(segments, 0, self.loader.now(), options)
-        batch = prepared.settle(session.known_apart_from(names))
+        with closing(prepared.settle(session.known_apart_from(names))) as batch:
+            changes = recount(session, batch, chosen.groups, waiting.held) if chosen.groups.num_rows else Recount()
         for segment, damage in batch.poisoned:
             self._tell_damage(segment, damage)
-        changes = recount(session, batch, chosen.groups, waiting.held) if chosen.groups.num_rows else Recount()
         if not self.is_dry_run:
             changes.write(session)
         self._count(len(segments) - len(batch.poisoned), batch.counts, *changes.events())
@@ -188,11 +189,11 @@ class ArchiveReplay:
     ) -> None:
         options = self.loader.options((chosen.keep_fresh,))
         prepared = prepare_batch(segments, session.last_load_seq() + 1, self.loader.now(), options)
-        batch = prepared.settle(session.known_events)
+        with closing(prepared.settle(session.known_events)) as batch:
+            if not self.is_dry_run:
+                self.loader.commit(pipeline, session, batch)
         for segment, damage in batch.poisoned:
             self._tell_damage(segment, damage)
-        if not self.is_dry_run:
-            self.loader.commit(pipeline, session, batch)
         read_before = sum(segment.batch_id in chosen.fresh for segment in segments)
         self._count(len(segments) - len(batch.poisoned) - read_before, batch.counts, batch.counts.loaded, 0, 0)
 

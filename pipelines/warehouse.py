@@ -168,9 +168,9 @@ class WarehouseSession(ABC):
         """Return what dlt writes the rows of a load in."""
         return "parquet"
 
-    def fitted(self, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        """Return the *tables* of a load as the engine can hold them; most hold all."""
-        return dict(tables)
+    def fitted(self, _table: str, rows: pa.Table) -> pa.Table:
+        """Return *rows* for a table of `raw` as the engine can hold them; most hold all."""
+        return rows
 
     long_text_type: ClassVar[str] = "varchar"
     """Of a column that our own SQL makes."""
@@ -191,6 +191,14 @@ class WarehouseSession(ABC):
         yield
         if displaced is not None:
             self.remove_displaced()
+
+    commit_bytes: ClassVar[int] = 0
+    """Of segments whose loads commit together at most; 0 where each commits by itself."""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Stand by while several loads are loaded: one transaction, where `commit_bytes` says so."""
+        yield
 
     @contextmanager
     def lent(self) -> Iterator[None]:

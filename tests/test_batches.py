@@ -13,7 +13,7 @@ import pytest
 from ingest.staging import Segment, StagedLine
 from ingest.uuid7 import new_uuid7
 from models.columns import EVENT_COLUMNS
-from pipelines.batches import Counts, LoadBatch, empty_tables, read_batch
+from pipelines.batches import Counts, LoadBatch, ReadingOptions, empty_tables, prepare_batch, read_batch
 from pipelines.fates import KNOWN_SCHEMA, KnownEvents
 from pipelines.raw_tables import RAW_TABLES
 from tests.line import Line, staged_line
@@ -95,7 +95,7 @@ def reader(tmp_path: Path) -> Reader:
 
 
 def rows(batch: LoadBatch, table: str) -> list[dict[str, Any]]:
-    return list(batch.tables[table].to_pylist()) if table in batch.tables else []
+    return list(batch.tables[table].table.to_pylist()) if table in batch.tables else []
 
 
 def test_the_first_received_copy_wins_wherever_it_stands(reader: Reader) -> None:
@@ -376,3 +376,15 @@ def test_every_raw_table_is_known_before_its_first_row() -> None:
     for name, table in RAW_TABLES.items():
         assert {*table.key, table.first_by} <= set(tables[name].column_names)
         assert tables[name].num_rows == 0
+
+
+def test_batches_that_are_open_at_once_have_scratch_of_their_own(tmp_path: Path) -> None:
+    """What does not fit into memory goes to files that are named alike in every DuckDB: one would read the other's."""
+    options = ReadingOptions(scratch=tmp_path / "scratch")
+    prepared = [prepare_batch([], number, LOADED_AT, options) for number in (1, 2)]
+
+    places = {batch._reader.execute("select current_setting('temp_directory')").fetchone() for batch in prepared}
+    for batch in prepared:
+        batch.drop()
+
+    assert len(places) == len(prepared)

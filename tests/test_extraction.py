@@ -159,7 +159,8 @@ def example_tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Tab
     line = Line(tmp_path_factory.mktemp("examples"))
     path = line.stage_bodies(("acme", raw) for raw in fixture_bodies(FIXTURES))
     segment = Segment(path.stem, path, path.stat().st_size)
-    return read_batch([segment], 1, datetime.now(UTC), KnownEvents()).tables
+    batch = read_batch([segment], 1, datetime.now(UTC), KnownEvents())
+    return {name: rows.table for name, rows in batch.tables.items()}
 
 
 @pytest.mark.parametrize("table", list(EVENT_COLUMNS))

@@ -116,7 +116,7 @@ def test_a_killed_load_is_made_up_for_by_the_next(begun: Path, tmp_path: Path, p
 
 PORTIONS = {
     "second portion read, first not committed": ("some tables inserted", 1),
-    "first portion released, second not committed": ("segments read, not compared", 2),
+    "first portion loaded, second not, neither committed": ("segments read, not compared", 2),
 }
 """Where to kill a load of several portions: a point, and the portion that has come to it."""
 
@@ -125,7 +125,7 @@ PORTIONS = {
 def test_a_load_killed_between_its_portions_goes_on_behind_the_last_one(
     begun: Path, tmp_path: Path, point: str, portion: int
 ) -> None:
-    """What has committed is not loaded again, what was read ahead is read once more, and load_seq has no gap."""
+    """Portions commit together: none or all of them have loaded, and what was read is read once more."""
     root = tmp_path / "line"
     shutil.copytree(begun, root)
     load_and_die(root, point, portion)

@@ -78,8 +78,8 @@ class MergedTables:
         """Read *segments* as the loader does, and merge them."""
         moment = RECEIVED_AT + timedelta(days=load_seq)
         batch = read_batch(list(segments), load_seq, moment, HeldEvents(self.connection, is_empty=False))
-        for name, arrow in batch.tables.items():
-            self.connection.register("arriving", arrow)
+        for name, rows in batch.tables.items():
+            self.connection.register("arriving", rows.table)
             key = ", ".join(RAW_TABLES[name].key)
             self.connection.execute(f"delete from raw.{name} where ({key}) in (select ({key}) from arriving)")
             self.connection.execute(f"insert into raw.{name} by name from arriving")
