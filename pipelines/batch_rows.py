@@ -28,7 +28,9 @@ class BatchRows:
     @property
     def table(self) -> pa.Table:
         """All rows at once, for a few."""
-        return pa.concat_tables([self.schema.empty_table(), *self.pieces()])
+        # No empty piece before the others: pyarrow's writer of CSV makes NULs of it.
+        pieces = list(self.pieces())
+        return pa.concat_tables(pieces) if pieces else self.schema.empty_table()
 
     def altered(self, alter: Callable[[pa.Table], pa.Table]) -> "BatchRows":
         """Return the same with *alter* done to each piece; it keeps the schema and the number of rows."""
