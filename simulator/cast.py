@@ -8,7 +8,7 @@ from random import Random
 
 from simulator.deals import BRONZE, GOLD, SILVER, Tier
 from simulator.journal import Journal
-from simulator.roster import Plot, Profile, profiles
+from simulator.roster import CROOKED, Plot, Profile, profiles
 from simulator.wire import JsonObject, actor, instant, money, price
 
 _MIN_PAYOUT = Decimal(20)
@@ -75,7 +75,7 @@ class Member:
 
     def status(self, at: datetime) -> str:
         if self.left_at is not None and at >= self.left_at:
-            return "suspended" if self.plot in {Plot.RING, Plot.ACCOMPLICE} else "terminated"
+            return "suspended" if self.plot in CROOKED else "terminated"
         return "active" if at >= self.approved_at else "pending"
 
     def is_active(self, at: datetime) -> bool:
@@ -153,7 +153,7 @@ def gather(principals: tuple[Profile, ...], count: int, span: Span, journal: Jou
                 destination=_destination(partner_id) if account is None else members[account].destination,
                 registered_at=registered_at,
                 approved_at=approved_at,
-                found_out_at=span.at(0.6),
+                found_out_at=span.at(0.55),
                 quits_at=left_at - timedelta(days=1) if left_at else span.until,
                 left_at=left_at,
                 tier_moves=_tier_moves(profile.plot, span, approved_at, rng),

@@ -14,7 +14,7 @@ from simulator.conversions import Conversion, Customer
 from simulator.deals import Step
 from simulator.journal import Journal
 from simulator.roster import Plot
-from simulator.steps import convert, earn
+from simulator.steps import Luck, convert, earn
 from simulator.verdicts import (
     CANCELLED,
     CHARGEBACK,
@@ -48,15 +48,18 @@ class Stage:
     qualified: Counter[tuple[str, date]] = field(default_factory=Counter)
 
 
-def play_journey(stage: Stage, member: Member, at: datetime, *, is_certain: bool = False) -> None:
+def play_journey(
+    stage: Stage, member: Member, at: datetime, *, is_certain: bool = False, is_deceit: bool = False
+) -> None:
     """
     Write down, ahead, what becomes of a visitor who comes through *member* at *at*.
 
     Args:
         is_certain: It goes well, and its partner earns by it.
+        is_deceit: It is one of those that a crooked partner makes up.
     """
     rng = stage.rng
-    if member.plot is Plot.RING and not is_certain and rng.random() < 0.5:
+    if member.plot is Plot.RING and not is_certain and (is_deceit or rng.random() < 0.5):
         # Somebody works off a list of names at one machine.
         machine = machine_of_farm(rng, member)
         for _ in range(rng.randint(3, 4)):
@@ -64,7 +67,7 @@ def play_journey(stage: Stage, member: Member, at: datetime, *, is_certain: bool
             at += timedelta(minutes=rng.randint(3, 25))
         return
     manner = Manner.COUPON if rng.random() < 0.05 else Manner.LINK
-    if member.plot is Plot.ACCOMPLICE and rng.random() < 0.4:
+    if member.plot is Plot.ACCOMPLICE and not is_certain and rng.random() < 0.4:
         manner = Manner.CLICKLESS
     _Journey(stage, member, is_certain=is_certain, is_farmed=False).play(at, manner, any_machine(rng))
 
@@ -98,6 +101,12 @@ class _Journey:
             is_sure = is_sure and not step.is_judged
             previous = conversion
 
+    @property
+    def _luck(self) -> Luck:
+        if self.is_certain:
+            return Luck.large
+        return Luck.smallest if self.is_farmed else Luck.any
+
     def _haste(self) -> timedelta:
         """From the click to the first step."""
         rng = self.stage.rng
@@ -112,7 +121,7 @@ class _Journey:
     def _convert(self, step: Step, at: datetime, previous: Conversion | None) -> Conversion:
         rng, journal = self.stage.rng, self.stage.journal
         conversion = convert(
-            rng, journal, self.member, self._customer, self._visit, step, at, previous, is_smallest=self.is_farmed
+            rng, journal, self.member, self._customer, self._visit, step, at, previous, luck=self._luck
         )
         conversion.create(journal)
         if step.is_judged:

@@ -78,11 +78,13 @@ class Pace:
     what is missing, or was too much, in the end.
     """
 
-    def __init__(self, events: int, partners: int, journal: Journal) -> None:
+    def __init__(self, events: int, partners: int, planned: int, journal: Journal) -> None:
+        """*planned* journeys take place by themselves."""
         self._events = events
         self._journal = journal
         self._others = max(events / 2 - _EVENTS_PER_PARTNER * partners, 0.0)
         self._journeys = 0
+        self._planned = planned
         self._carried = 0.0
         self._carried_clicks = 0.0
 
@@ -108,6 +110,10 @@ class Pace:
         self._carried_clicks -= count
         return count
 
+    def note_planned(self) -> None:
+        """One of the planned journeys has taken place."""
+        self._journeys += 1
+
     def _events_per_journey(self) -> float:
         guess, weight = _FIRST_GUESS
         types = self._journal.tally.event_types
@@ -115,4 +121,4 @@ class Pace:
         return (guess * weight + others) / (weight + self._journeys)
 
     def _all_journeys(self) -> float:
-        return self._others / self._events_per_journey() / 0.9
+        return max(self._others / self._events_per_journey() / 0.9 - self._planned, 0.0)

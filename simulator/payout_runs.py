@@ -122,7 +122,9 @@ class _Desk:
         submitted_at = payout.scheduled_at + timedelta(days=1, minutes=self._rng.randint(30, 240))
         payout.process(journal, submitted_at)
         ends_at = submitted_at + timedelta(hours=self._rng.randint(8, 30), minutes=self._rng.randint(0, 59))
-        if (plot is Plot.FAILED_PAYOUT and is_first) or (payout.attempt == 1 and chance < 0.03):
+        if (plot is Plot.FAILED_PAYOUT and is_first) or (
+            plot is not Plot.BANK_RETURN and payout.attempt == 1 and chance < 0.03
+        ):
             again_at = ends_at + timedelta(days=3)
             payout.fail(journal, ends_at, REFUSED_BY_BANK, again_at)
             if self.member.is_active(again_at):

@@ -23,7 +23,7 @@ from simulator.monthly import MonthEnd
 from simulator.pace import Pace, Slot, slots_of
 from simulator.payout_runs import Cashier
 from simulator.postings import Posting
-from simulator.roster import Plot
+from simulator.roster import CROOKED, Plot
 from simulator.truth import Books, Truth
 from simulator.visits import PAID_MEDIA, Door
 
@@ -137,13 +137,10 @@ class Programme:
         if self._office is not None:
             self._open_office(self._office)
         write_partner_events(members, journal)
-        for member in members:
-            for _ in range(_CERTAIN_JOURNEYS):
-                self._diary.add(member.approved_at + timedelta(days=6) * self._rng.random(), self._certainly(member))
-            for first in self._span.first_of_months():
-                if member.plot in _REGULARS and member.approved_at < first < member.quits_at:
-                    self._diary.add(first + timedelta(days=3, hours=9), self._certainly(member))
-        pace = Pace(self._size.events, len(members), journal)
+        planned = list(self._planned())
+        pace = Pace(self._size.events, len(members), len(planned), journal)
+        for at, member, is_certain in planned:
+            self._diary.add(at, self._journey_of(member, pace, is_certain=is_certain))
         crowd = _Crowd(members, self._span)
         for slot in slots_of(self._span, self._size.events, opens_at=min(member.approved_at for member in members)):
             self._diary.work_until(slot.end)
@@ -157,8 +154,25 @@ class Programme:
         for member in crowd.some(rng, slot.start, pace.clicks(slot)):
             self._stage.door.pass_by(member, slot.moment(rng))
 
-    def _certainly(self, member: Member) -> Task:
-        return lambda at: play_journey(self._stage, member, at, is_certain=True)
+    def _planned(self) -> Iterator[tuple[datetime, Member, bool]]:
+        """Journeys that take place in any case: when, through whom, and whether they go well or are made up."""
+        for member in self._members:
+            for _ in range(_CERTAIN_JOURNEYS):
+                yield member.approved_at + timedelta(days=6) * self._rng.random(), member, True
+            for first in self._span.first_of_months():
+                if member.plot in _REGULARS and member.approved_at < first < member.quits_at:
+                    yield first + timedelta(days=3, hours=9), member, True
+            shift_at = member.approved_at + timedelta(days=4)
+            while member.plot in CROOKED and shift_at < member.quits_at:
+                yield shift_at, member, False
+                shift_at += timedelta(days=4, hours=self._rng.randint(0, 20))
+
+    def _journey_of(self, member: Member, pace: Pace, *, is_certain: bool) -> Task:
+        def play(at: datetime) -> None:
+            play_journey(self._stage, member, at, is_certain=is_certain, is_deceit=not is_certain)
+            pace.note_planned()
+
+        return play
 
     def _open_office(self, office: BackOffice) -> None:
         def report(posting: Posting, at: datetime) -> None:

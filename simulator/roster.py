@@ -61,12 +61,12 @@ class Profile:
 
 _FIRST_WORDS = ("Amber", "Harbour", "Juniper", "Lumen", "Meridian", "Opal", "Pioneer", "Quarry", "Silverline", "Vista")
 _LAST_WORDS = ("Affiliates", "Collective", "Digital", "Guides", "Media", "Networks", "Partners", "Reviews", "Studio")
-_CROOKED = {Plot.RING, Plot.ACCOMPLICE}
+CROOKED = frozenset({Plot.RING, Plot.ACCOMPLICE})
 
 
 def profiles(principals: tuple[Profile, ...], count: int, rng: Random) -> list[Profile]:
     """*count* profiles: the *principals* first, then ordinary partners on the same deals under names of their own."""
-    honest = [profile for profile in principals if profile.plot not in _CROOKED]
+    honest = [profile for profile in principals if profile.plot not in CROOKED]
     ordinary = [_ordinary(honest[index % len(honest)], index, rng) for index in range(len(principals), count)]
     return [*principals[:count], *ordinary]
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from random import Random
 
 from simulator.cast import Member
@@ -16,6 +17,14 @@ _OVERRIDE_PERCENTS = (Decimal(10), Decimal(3))
 """Of what a sub-affiliate earns: to the partner above, and to the one above that."""
 
 
+class Luck(Enum):
+    """What a customer spends."""
+
+    smallest = "smallest"
+    any = "any"
+    large = "large"
+
+
 def convert(
     rng: Random,
     journal: Journal,
@@ -27,15 +36,14 @@ def convert(
     parent: Conversion | None,
     *,
     number: int = 1,
-    is_smallest: bool = False,
+    luck: Luck = Luck.any,
 ) -> Conversion:
     """The conversion of *step*: for the first time, or as its repetition *number* from 2 on."""
     # A share of the value can only be owed in the currency of the value.
     currency = member.profile.currency if member.profile.deal.is_in_one_currency else visit.currency
     value = None
     if step.values:
-        lowest, highest = step.values
-        value = price(Decimal(lowest if is_smallest or rng.random() < 0.1 else rng.randint(lowest, highest)), currency)
+        value = price(Decimal(_drawn(rng, step.values[0], step.values[-1], luck)), currency)
     return Conversion(
         conversion_id=journal.name("cnv"),
         conversion_type=step.conversion_type if number == 1 else str(step.repeats),
@@ -107,6 +115,12 @@ def _overrides(journal: Journal, commission: Commission, at: datetime) -> list[C
             )
         above = above.parent
     return found
+
+
+def _drawn(rng: Random, lowest: int, highest: int, luck: Luck) -> int:
+    if luck is Luck.large:
+        return rng.randint((lowest + highest) // 2, highest)
+    return lowest if luck is Luck.smallest or rng.random() < 0.1 else rng.randint(lowest, highest)
 
 
 def _details(rng: Random, kind: str, value: Decimal | None, currency: str, number: int) -> JsonObject:

@@ -8,7 +8,7 @@ from random import Random
 
 from simulator.cast import Member
 from simulator.journal import Journal
-from simulator.roster import Plot
+from simulator.roster import CROOKED
 from simulator.wire import JsonObject, instant, money
 
 _CITIES = {
@@ -107,7 +107,7 @@ class Door:
         """A click that leads to nothing: most are valid, some are repeated, a few come from robots."""
         rng = self._rng
         visit = self._visit(member, at, Manner.LINK, any_machine(rng))
-        is_suspicious = member.plot in {Plot.RING, Plot.ACCOMPLICE}
+        is_suspicious = member.plot in CROOKED
         validity = rng.choices(("valid", "duplicate", "invalid"), (80, 8, 12) if is_suspicious else (93, 5, 2))[0]
         is_unique = validity == "valid" and rng.random() < 0.85
         self._write_click(member, visit, is_unique=is_unique, validity=validity)

@@ -326,7 +326,9 @@ def test_every_flavour_pays_by_its_models(seed: int, flavour: Flavour) -> None:
     """Commissions are of the models that such a programme has, hybrid ones in both parts, overrides on two levels."""
     commissions = [
         event["data"]["commission"]
-        for event in of_type(views(play_programme(seed, SMALL, UNTIL, flavour)), "commission.calculated")
+        for event in of_type(
+            views(play_programme(seed, ProgrammeSize(6000, 12), UNTIL, flavour)), "commission.calculated"
+        )
     ]
     assert {each["model"] for each in commissions} == MODELS[flavour]
     parts = {each["component"] for each in commissions if each["model"] == "hybrid"}

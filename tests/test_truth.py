@@ -1,0 +1,199 @@
+"""The truth of a played programme: what the simulator's own books say is what the marts say, to the cent."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from hookmart.configured_inputs import input_loader_of
+from hookmart.reconcile import comparison_of, published_marts, shape_of
+from hookmart.truth_check import Difference, check_truth
+from ingest.settings import Settings, load_settings
+from pipelines.platform_report import read_report
+from pipelines.reconciliation import reconcile
+from simulator.back_office import INPUTS, BackOffice
+from simulator.flavour import Flavour
+from simulator.programme import Programme, ProgrammeSize
+from simulator.truth import MONEY_COLUMNS, Truth, read_truth
+from tests.line import Line
+
+UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
+SIZE = ProgrammeSize(events=1500, partners=12)
+ZONE = "Europe/Malta"
+
+CONFIGURATION = f"""
+[program]
+reporting_timezone = "{ZONE}"
+
+[stage]
+url = "stage"
+
+[warehouse]
+database = "warehouse.duckdb"
+publish = "published"
+"""
+SOURCE = """
+[sources.{name}]
+scheme = "hmac-sha256-hex"
+header = "X-Webhook-Signature"
+secrets = ["file:secret"]
+
+[reports.{name}]
+source = "{name}"
+
+[reports.{name}.columns]
+kind = "kind"
+partner = "partner"
+timestamp = "timestamp"
+currency = "currency"
+amount = "amount"
+
+[reports.{name}.money]
+payout = "debit"
+"""
+INPUT = """
+[inputs.{name}]
+path = "office/*/{name}.csv"
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, Settings, dict[str, Truth]]:
+    """One programme of each flavour, each a source of its own, out of order and some of it twice; built once."""
+    line = Line(tmp_path_factory.mktemp("played"), timezone=ZONE)
+    truths = {}
+    for flavour in Flavour:
+        with BackOffice(line.root / "office" / flavour, flavour.value, "EUR") as office:
+            programme = Programme(7, SIZE, UNTIL, flavour, zone=ZoneInfo(ZONE), office=office)
+            bodies = [event.body for event in programme.events()]
+        truths[flavour.value] = programme.truth
+        rng = random.Random(flavour.value)
+        arriving = [*bodies, *rng.sample(bodies, 50)]
+        rng.shuffle(arriving)
+        line.stage_bodies((flavour.value, body) for body in arriving)
+    text = CONFIGURATION + "".join(SOURCE.format(name=flavour) for flavour in Flavour)
+    text += "".join(INPUT.format(name=name) for name in INPUTS)
+    (line.root / "hookmart.toml").write_text(text)
+    (line.root / "secret").write_text("s" * 32)
+    settings = load_settings(line.root / "hookmart.toml", {})
+    line.load()
+    assert input_loader_of(settings).load().is_right
+    line.build()
+    return line, settings, truths
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_truth_and_marts_agree(played: tuple[Line, Settings, dict[str, Truth]], flavour: Flavour) -> None:
+    """Statement, counts by event type, states of conversions, rejections by reason, completeness: all the same."""
+    _, settings, truths = played
+    check = check_truth(settings, flavour.value, truths[flavour.value])
+    assert check.differences == ()
+    assert check.rows > SIZE.partners
+    assert check.figures > 25
+
+
+def test_one_wrong_cent_is_found(played: tuple[Line, Settings, dict[str, Truth]]) -> None:
+    """Whatever figure of whatever row is a cent off, it is the one that is told."""
+    _, settings, truths = played
+    truth = truths["igaming"]
+    for number, name in enumerate(MONEY_COLUMNS):
+        row = truth.statement[number]
+        wrong = row._replace(**{name: getattr(row, name) + Decimal("0.01")})
+        spoilt = replace(truth, statement=(*truth.statement[:number], wrong, *truth.statement[number + 1 :]))
+        (difference,) = check_truth(settings, "igaming", spoilt).differences
+        assert difference.column == name
+        assert difference.truth == difference.held + Decimal("0.01")  # type: ignore[operator]
+        assert row.partner_id in difference.where
+
+
+def test_what_one_side_lacks_is_found(played: tuple[Line, Settings, dict[str, Truth]]) -> None:
+    """A row too many or too few, another count, and an event that is missing are told, each as what it is."""
+    _, settings, truths = played
+    truth = truths["saas"]
+    spoilt = replace(
+        truth,
+        statement=truth.statement[1:],
+        event_types={**truth.event_types, "click.tracked": truth.event_types["click.tracked"] - 1},
+        rejections={},
+    )
+    differences = check_truth(settings, "saas", spoilt).differences
+    assert {each.what for each in differences} == {"statement", "event_types", "rejections", "completeness"}
+    assert Difference("completeness", "saas", "loaded", truth.events - 1, truth.events) in differences
+    assert all(each.truth is None for each in differences if each.what in {"statement", "rejections"})
+
+
+def test_truth_is_read_back_as_it_was_written(played: tuple[Line, Settings, dict[str, Truth]]) -> None:
+    """The document holds everything, exactly; anything else is said to be none."""
+    for truth in played[2].values():
+        assert read_truth(truth.document()) == truth
+    for document in (b"", b"[]", b"{}", b'{"flavour": 1}'):
+        with pytest.raises(ValueError, match="truth"):
+            read_truth(document)
+
+
+EVERYWHERE = {
+    "ring": {
+        "short_click_to_conversion",
+        "same_ip_24h",
+        "same_device_24h",
+        "geo_mismatch",
+        "rejection_spike",
+        "self_referral",
+        "payout_destination_shared",
+    },
+    "accomplice": {
+        "long_click_to_conversion",
+        "conversions_without_click",
+        "chargeback_rate",
+        "payout_destination_shared",
+    },
+}
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_a_ring_leaves_its_signals(played: tuple[Line, Settings, dict[str, Truth]], flavour: Flavour) -> None:
+    """The farm and its accomplice breach what they were caught by, and nobody honest shares machines or accounts."""
+    line, _, truths = played
+    tag = truths[flavour.value].statement[0].partner_id.split("_")[1]
+    found: dict[str, set[str]] = {}
+    for row in line.query(f"""
+        select distinct partner_id, signal from marts.fraud_signals_daily
+        where is_breach and source_id = '{flavour}'
+    """):
+        found.setdefault(row["partner_id"], set()).add(row["signal"])
+    ring, accomplice = f"ptn_{tag}_0006", f"ptn_{tag}_0007"
+    # Only a deposit has a smallest one.
+    deposits = {"first_deposits_at_minimum"} if flavour in {Flavour.igaming, Flavour.forex} else set()
+    assert found[ring] >= EVERYWHERE["ring"] | deposits
+    assert found[accomplice] >= EVERYWHERE["accomplice"]
+    honest = set().union(*(signals for partner, signals in found.items() if partner not in {ring, accomplice}))
+    assert not honest & {"same_ip_24h", "same_device_24h", "payout_destination_shared", "short_click_to_conversion"}
+
+
+def test_shares_are_what_customers_were_worth(played: tuple[Line, Settings, dict[str, Truth]]) -> None:
+    """What was booked for a month is its share of the activity, where no exchange rate comes between."""
+    line, _, _ = played
+    shares = line.query("""
+        select distinct shares.* from marts.revshare_monthly as shares
+        inner join marts.commissions using (source_id, partner_id)
+        where commissions.currency = 'EUR' and commissions.period_start is not null
+    """)
+    assert shares
+    assert {row["variance_rc"] for row in shares} <= {Decimal(0)}
+    assert min(row["booked_rc"] for row in shares) < 0 < max(row["booked_rc"] for row in shares)
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_the_platforms_own_report_agrees(played: tuple[Line, Settings, dict[str, Truth]], flavour: Flavour) -> None:
+    """The report that is written beside the events reconciles with the marts without a difference."""
+    line, settings, _ = played
+    configured = settings.reports[flavour.value]
+    shape = shape_of(configured, ZONE)
+    report = read_report(line.root / "office" / flavour / "report.csv", shape)
+    with published_marts(settings) as marts:
+        outcome = reconcile(marts, report, shape, comparison_of(settings, flavour.value, configured))
+    assert not report.wrong_rows
+    assert outcome.is_equal, outcome.differences.to_pylist()[:3]
