@@ -25,6 +25,7 @@ from hookmart.refused import refused_app
 from hookmart.simulate import simulate
 from hookmart.terminal import FAILED, busy, out, print_document, reported
 from ingest.settings import load_settings
+from simulator.flavour import Flavour
 
 _LONGEST_WAIT = 5.0
 """Seconds that `load` waits, at most, for segments that are being written."""
@@ -159,16 +160,18 @@ def up(
 
 @app.command()
 def demo(
-    events: Annotated[int, typer.Option(min=100)] = 2000,
-    partners: Annotated[int, typer.Option(min=1)] = 8,
+    flavour: Annotated[Flavour, typer.Option(help="What the programme sells.")] = Flavour.igaming,
+    events: Annotated[int, typer.Option(min=100)] = 50_000,
+    partners: Annotated[int, typer.Option(min=1)] = 24,
     seed: int = 1,
     directory: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("var"),
 ) -> None:
-    """Play a small programme over HTTP and show the marts it makes; the whole product in a minute."""
+    """Play a programme of three months over HTTP and show the marts it makes; the whole product in a minute."""
     from hookmart.demonstration import demonstrate
+    from simulator.programme import ProgrammeSize
 
     with reported():
-        demonstrate(directory, events=events, partners=partners, seed=seed)
+        demonstrate(directory, flavour=flavour, size=ProgrammeSize(events, partners), seed=seed)
 
 
 @app.command()

@@ -2,33 +2,37 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import uvloop
-from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from hookmart.inputs import load_inputs
+from hookmart.played_programme import TRUTH_FILE, PlayedProgramme, truth_of
 from hookmart.receiver_process import ReceiverProcess
+from hookmart.shown_marts import print_marts
+from hookmart.status import status_document
 from hookmart.terminal import OperationError, err, out
+from hookmart.truth_check import check_truth, print_check
 from hookmart.wiring import builder_of, loader_of
 from ingest.secrets import resolve_secrets
 from ingest.settings import Settings, load_settings
-from models.currencies import CURRENCY_EXPONENTS
 from pipelines.build import BuildReport
 from pipelines.load import LoadReport
-from pipelines.publish import CURRENT, FILE_NAME, open_published
+from pipelines.publish import CURRENT, FILE_NAME
 from sending.clock import SystemClock
 from sending.delivery import Delivery
 from sending.signing import Signer
+from simulator.back_office import INPUTS
 from simulator.delivery import deliveries
 from simulator.faults import DEFAULT_FAULTS, Faults
-from simulator.programme import ProgrammeSize, play_programme
+from simulator.flavour import Flavour
+from simulator.programme import ProgrammeSize
 from simulator.sender import SendReport, send
+from simulator.truth import Truth
 
 SOURCE = "demo"
 _FAULTS = Faults.parse(DEFAULT_FAULTS)
@@ -48,70 +52,36 @@ publish = "published"
 scheme = "hmac-sha256-hex"
 header = "X-Webhook-Signature"
 secrets = ["file:demo.secret"]
-"""
-
-_MARTS = (
-    ("partners", "who sends customers, in which state"),
-    ("conversions", "every conversion at its latest known state"),
-    ("commissions", "what each commission is worth by now"),
-    ("commission_ledger", "every money move, signed"),
-    ("commission_statement_monthly", "what each partner is owed, month by month"),
-    ("payouts", "what was paid, failed, came back"),
-    ("fraud_rejections", "what was rejected, why, and what it saved"),
-    ("conversion_funnel_daily", "how many came, converted and stayed, by day"),
-    ("fraud_scorecard", "whom to look at first"),
-    ("partner_economics", "what each partner brings and costs, by month"),
-    ("data_exceptions", "what does not add up, and the money at risk"),
-)
-
-_STATEMENT = """
-    select month, currency, opening_balance, earned, adjusted, paid, returned, closing_balance
-    from commission_statement_monthly
-    where partner_id = ? order by currency, month
-"""
-
-# A statement worth looking at: of the partners something was returned to or taken back from, the one with most moves.
-_PARTNER_TO_SHOW = """
-    select ledger.partner_id, any_value(partners.name)
-    from commission_ledger as ledger inner join partners using (source_id, partner_id)
-    group by ledger.partner_id
-    order by
-        count(*) filter (where ledger.entry_type = 'returned') > 0 desc,
-        count(*) desc,
-        ledger.partner_id
-    limit 1
-"""
+""" + "".join(f'\n[inputs.{name}]\npath = "office/{name}.csv"\n' for name in INPUTS)
 
 
-def end_of_story(until: datetime | None = None) -> datetime:
-    """Return *until* in UTC, or the first of this month: the same command tells the same story all month."""
-    if until is None:
-        return datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return until.replace(tzinfo=UTC) if until.tzinfo is None else until.astimezone(UTC)
-
-
-def demonstrate(directory: Path, *, events: int, partners: int, seed: int) -> None:
+def demonstrate(directory: Path, *, flavour: Flavour, size: ProgrammeSize, seed: int) -> None:
     """
-    Play *events* events of *partners* partners into a receiver of its own, load, build, and print what came of it.
+    Play a programme into a receiver of its own, load, build, and print what came of it.
 
-    Everything lies under *directory*. The same seed again sends the same events again: all are duplicates, and the
+    Everything lies under *directory*. The same programme again sends the same events again: all are duplicates, and the
     marts stay as they are.
 
     Raises:
         OperationError: *directory* belongs to something else, or the receiver did not start.
     """
     settings = _prepared(directory)
-    programme = list(play_programme(seed, ProgrammeSize(events, partners), end_of_story()))
-    posts = deliveries(programme, _FAULTS, seed)
+    played = PlayedProgramme(settings, SOURCE, flavour, seed, size)
+    office = directory / "office"
+    is_known = (office / TRUTH_FILE).exists() and truth_of(played, None, office).programme == played.key(None)
+    events = played.events(None, None if is_known else office, live_rate=None)
+    started_at = time.monotonic()
     with _progress() as progress:
-        sent = _post(settings, posts, progress)
+        sent = _post(settings, deliveries(events, _FAULTS, seed), progress)
         with _step(progress, "loading", None):
             loaded = loader_of(settings).load()
+            load_inputs(settings)
         with _step(progress, "building", None) as advance:
             nodes = iter(range(1, 1_000_000))
             built = builder_of(settings, on_node=lambda _name: advance(next(nodes))).build()
-    _print_flow(sent, loaded, built)
-    _print_marts(settings)
+    _print_flow(sent, loaded, built, time.monotonic() - started_at)
+    print_marts(settings)
+    _print_check(settings, truth_of(played, None, office))
     _print_next(directory)
 
 
@@ -150,7 +120,7 @@ def _prepared(directory: Path) -> Settings:
     return load_settings(config, {})
 
 
-def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport) -> None:
+def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport, seconds: float) -> None:
     counts = loaded.counts
     answers = ", ".join(f"{count:,} x {status}" for status, count in sorted(sent.by_status.items()))
     lines = [
@@ -170,39 +140,20 @@ def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport) -> Non
     ]
     for name, text in lines:
         out.print(f"[bold]{name:<8}[/bold]{text}")
+    out.print(f"[bold]{'took':<8}[/bold]{seconds:,.0f} s", highlight=False)
 
 
-def _print_marts(settings: Settings) -> None:
-    with open_published(settings.warehouse.publish) as connection:
-        out.print()
-        marts = Table(title="marts", title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        marts.add_column("mart")
-        marts.add_column("rows", justify="right")
-        marts.add_column("answers")
-        for name, question in _MARTS:
-            row = connection.execute(f"select count(*) from {name}").fetchone()
-            marts.add_row(name, f"{row[0]:,}" if row else "0", question)
-        out.print(marts)
-        all_marts = connection.execute("select count(*) from (show tables)").fetchone()
-        out.print(f"and {(all_marts or (0,))[0] - len(_MARTS)} more: hookmart docs writes a page about all of them")
-        shown = connection.execute(_PARTNER_TO_SHOW).fetchone()
-        if shown is None:
-            return
-        partner_id, name = shown
-        out.print()
-        out.print(_statement_table(f"statement of {name or partner_id}", connection.execute(_STATEMENT, [partner_id])))
-
-
-def _statement_table(title: str, rows: Any) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, *_ in rows.description:
-        is_text = name in {"month", "currency"}
-        table.add_column(name.removesuffix("_balance"), justify="left" if is_text else "right", no_wrap=True)
-    for month, currency, *amounts in rows.fetchall():
-        # A mart never rounds; a screen shows what the currency has.
-        places = CURRENCY_EXPONENTS[currency]
-        table.add_row(f"{month:%Y-%m}", currency, *(f"{amount:,.{places}f}" for amount in amounts))
-    return table
+def _print_check(settings: Settings, truth: Truth) -> None:
+    counts = status_document(settings)["sources"][SOURCE]
+    out.print(
+        f"complete: {counts['received']:,} received = {counts['loaded']:,} loaded + {counts['duplicate']:,} duplicate"
+        f" + {counts['quarantined']:,} quarantined + {counts['refused']:,} refused,"
+        f" {counts['unexplained']:,} unexplained"
+    )
+    if counts["loaded"] > truth.events:
+        out.print("The marts hold more than this programme, so its truth is not compared with them.")
+        return
+    print_check(check_truth(settings, SOURCE, truth), as_json=False)
 
 
 def _print_next(directory: Path) -> None:
@@ -212,7 +163,7 @@ def _print_next(directory: Path) -> None:
     out.print("look further:")
     for command in (
         f'{run} query --config {config} "from conversions limit 5"',
-        f'{run} query --config {config} "select category, count(*) from fraud_rejections group by all"',
+        f'{run} query --config {config} "from fraud_signals_daily where is_breach"',
         f"{run} status --config {config}",
         f"{run} demo        # again: every event is a duplicate now, and the marts stay as they are",
     ):

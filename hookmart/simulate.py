@@ -15,6 +15,7 @@ from hookmart.terminal import FAILED, busy, err, print_document, reported
 from ingest.errors import SettingsError
 from ingest.settings import load_settings
 from simulator.faults import DEFAULT_FAULTS, FAULTS, Faults, unsuited
+from simulator.flavour import Flavour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from sending.policy import Policy
     from simulator.journal import Event
     from simulator.sender import SendReport
+
+_LIVE_RATE = 10.0
 
 _FAULTS_HELP = (
     "Names with a share of the events, or without one for the share in brackets; all, all=0.02, or none. "
@@ -34,9 +37,12 @@ def simulate(
     config: ConfigOption = DEFAULT_CONFIG,
     source: Annotated[str | None, typer.Option(help="Which source to play; the only one by default.")] = None,
     url: Annotated[str, typer.Option(help="Where the receiver is.")] = "http://127.0.0.1:8000",
+    flavour: Annotated[Flavour, typer.Option(help="What the programme sells.")] = Flavour.igaming,
     events: Annotated[int, typer.Option(min=1)] = 2000,
-    partners: Annotated[int, typer.Option(min=1)] = 8,
-    rate: Annotated[float | None, typer.Option(help="Posts a second; as fast as it goes by default.")] = None,
+    partners: Annotated[int, typer.Option(min=1)] = 12,
+    rate: Annotated[
+        float | None, typer.Option(help="Posts a second; as fast as it goes by default, 10 with --live.")
+    ] = None,
     connections: Annotated[int, typer.Option(min=1, help="Posts under way at once.")] = 16,
     seed: int = 1,
     faults: Annotated[str, typer.Option(help=_FAULTS_HELP)] = DEFAULT_FAULTS,
@@ -53,24 +59,53 @@ def simulate(
     until: Annotated[
         datetime | None, typer.Option(help="End of the story; the first of this month by default.")
     ] = None,
-    truth: Annotated[
+    live: Annotated[
+        bool, typer.Option("--live", help="Have it all happen now, instead of over the months before --until.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the operator's files, the platform's report and the truth here.")
+    ] = None,
+    journal: Annotated[
         Path | None, typer.Option(help="Write the distinct genuine events here, a JSON line each.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Post nothing: compare the truth with the marts; exit 1 where they differ.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Play an affiliate platform against a receiver: signed, with any faults, and retries on the platform's ladder."""
+    """
+    Play an affiliate platform against a receiver: signed, with any faults, and retries on the platform's ladder.
+
+    With --check, compare what is true of it with what the marts say.
+    """
     import uvloop
 
-    from hookmart.demonstration import end_of_story
+    from hookmart.chosen_source import chosen_source
+    from hookmart.played_programme import PlayedProgramme, truth_of
     from hookmart.played_source import played_source
+    from hookmart.truth_check import check_truth, print_check
     from sending.clock import SystemClock
     from sending.delivery_log import DeliveryLog
     from simulator.delivery import deliveries
-    from simulator.programme import ProgrammeSize, play_programme
+    from simulator.programme import ProgrammeSize
     from simulator.sender import send
 
     with reported(), ExitStack() as stack:
-        played = played_source(load_settings(config, os.environ), source, url, os.environ)
+        settings = load_settings(config, os.environ)
+        if live and (log is not None or until is not None):
+            raise SettingsError(
+                "What happens now cannot be taken up again, and has no other end: leave --log or --until."
+            )
+        told = PlayedProgramme(
+            settings, chosen_source(settings, source), flavour, seed, ProgrammeSize(events, partners)
+        )
+        if check:
+            if live and out is None:
+                raise SettingsError("What happened live does not happen again; say --out with where its truth is.")
+            found = check_truth(settings, told.source, truth_of(told, until, out))
+            print_check(found, as_json=as_json)
+            raise typer.Exit(FAILED if found.differences else 0)
+        played = played_source(settings, source, url, os.environ)
         try:
             chosen, policy, clock = Faults.parse(faults), _policy(ladder), SystemClock(speed_up)
         except ValueError as error:
@@ -78,9 +113,11 @@ def simulate(
         left_out = {name: why for name, why in unsuited(played.signer.scheme).items() if chosen.share(name)}
         for name, why in left_out.items():
             err.print(f"left out: {name}, since {why}", markup=False)
-        programme: Iterable[Event] = play_programme(seed, ProgrammeSize(events, partners), end_of_story(until))
-        if truth is not None:
-            programme = _written(programme, truth)
+        if live:
+            rate = _LIVE_RATE if rate is None else rate
+        programme: Iterable[Event] = told.events(until, out, live_rate=rate if live else None)
+        if journal is not None:
+            programme = _written(programme, journal)
         show = stack.enter_context(busy("posting"))
         opened = None if log is None else stack.enter_context(DeliveryLog(log))
         report = uvloop.run(

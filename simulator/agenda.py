@@ -117,9 +117,15 @@ Task: TypeAlias = Callable[[datetime], None]
 
 
 class Diary:
-    """What somebody is to do at a moment; done in the order of time, and whoever does it may write more into it."""
+    """
+    What somebody is to do at a moment; done in the order of time, and whoever does it may write more into it.
 
-    def __init__(self) -> None:
+    Attributes:
+        now: Until when all is done.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
         self._tasks: list[tuple[datetime, int, Task]] = []
         self._number = 0
 
@@ -132,3 +138,4 @@ class Diary:
         while self._tasks and self._tasks[0][0] < moment:
             at, _, task = heappop(self._tasks)
             task(at)
+        self.now = moment

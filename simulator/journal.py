@@ -14,6 +14,7 @@ import orjson
 
 from models.event_types import EVENT_TYPES
 from simulator.agenda import Agenda, Entry
+from simulator.live import Present
 from simulator.postings import Posting
 from simulator.truth import Books, Tally
 from simulator.wire import JsonObject, instant
@@ -48,18 +49,21 @@ class Journal:
     Every entity's entries must be derived from earlier ones only: then dropping what lies at or after *until* leaves a
     story without gaps.
 
+    With a *present*, what comes out happens now.
+
     Attributes:
         tally: Of what was written down, whether it has come out or not.
         books: Of what has come out.
         listeners: Called with each posting and its moment, once it has come out.
     """
 
-    def __init__(self, tag: str, until: datetime, books: Books, rng: Random) -> None:
+    def __init__(self, tag: str, until: datetime, books: Books, rng: Random, present: Present | None = None) -> None:
         self.tag = tag
         self.until = until
         self.tally = Tally()
         self.books = books
         self.listeners: list[Callable[[Posting, datetime], None]] = []
+        self._present = present
         self._agenda = Agenda()
         self._chance = rng.random
         self._names: Counter[str] = Counter()
@@ -86,7 +90,10 @@ class Journal:
 
     def events_before(self, moment: datetime) -> Iterator[Event]:
         """All events that come out before *moment*; what they move is booked as they do."""
-        for entry in self._agenda.take_before(moment):
+        entries = self._agenda.take_before(moment)
+        if self._present is not None:
+            entries = self._present.moved(list(entries), moment)
+        for entry in entries:
             self._given_out += 1
             if entry.postings:
                 self._book(entry)

@@ -40,14 +40,14 @@ class Cashier:
             if left_at is not None:
                 diary.add(left_at + timedelta(hours=1), desk.close)
 
-    def open(self, posting: Posting, at: datetime) -> None:
+    def open(self, posting: Posting, _at: datetime) -> None:
         """Let the next payout settle what *posting* made payable, if it did."""
         if not posting.is_due:
             return
         desk = self._desks[posting.partner_id]
         desk.items.append(Item(posting.payable, posting.commission_id, posting.adjustment_id))
         if len(desk.items) % _MOST_ITEMS == 0:
-            self._diary.add(at + timedelta(hours=1), desk.pay)
+            self._diary.add(self._diary.now + timedelta(hours=1), desk.pay)
 
     def doubt(self, commission: Commission) -> None:
         """Have *commission* taken back, once it has been paid."""

@@ -19,6 +19,7 @@ from simulator.cast import Member, Span, gather, write_partner_events
 from simulator.flavour import Flavour, cast_of
 from simulator.journal import Event, Journal
 from simulator.journeys import Stage, play_journey
+from simulator.live import Present
 from simulator.monthly import MonthEnd
 from simulator.pace import Pace, Slot, slots_of
 from simulator.payout_runs import Cashier
@@ -78,6 +79,7 @@ class Programme:
         *,
         zone: tzinfo = UTC,
         office: BackOffice | None = None,
+        present: Present | None = None,
     ) -> None:
         """
         Set the stage.
@@ -86,6 +88,7 @@ class Programme:
             until: Timezone-aware; no event happens at or after it. The programme begins with a month, three before it.
             zone: In which the months of the truth begin.
             office: Gets the operator's side of it.
+            present: Into which the story is moved.
 
         Raises:
             ValueError: *until* has no timezone.
@@ -93,18 +96,17 @@ class Programme:
         if until.tzinfo is None:
             raise ValueError("The end of the programme needs a timezone: pass an aware datetime.")
         until = until.astimezone(UTC)
-        key = f"{flavour}:{seed}:{size.events}:{size.partners}:{until.isoformat()}"
+        key = programme_key(seed, size, until, flavour)
         cast = cast_of(flavour)
-        self._seed = seed
+        self._key = key
         self._size = size
-        self._flavour = flavour
         self._zone = zone
         self._office = office
         self._office_rng = Random(f"{key}:office")
         self._rng = Random(key)
-        self._span = Span(_three_months_before(until), until)
-        self._diary = Diary()
-        self._journal = Journal(sha256(key.encode()).hexdigest()[:6], until, Books(zone), self._rng)
+        self._span = Span(start_of_story(until), until)
+        self._diary = Diary(self._span.start)
+        self._journal = Journal(sha256(key.encode()).hexdigest()[:6], until, Books(zone), self._rng, present)
         self._members = gather(cast.principals, size.partners, self._span, self._journal, self._rng)
         self._cashier = Cashier(self._rng, self._journal, self._diary, self._members, self._span)
         self._stage = Stage(
@@ -121,8 +123,7 @@ class Programme:
         """What is true of the events that were given out; of all, once there are no more."""
         tally = self._journal.tally
         return Truth(
-            flavour=self._flavour.value,
-            seed=self._seed,
+            programme=self._key,
             timezone=str(self._zone),
             event_types=dict(tally.event_types),
             conversions={status: count for status, count in tally.conversions.items() if count},
@@ -224,6 +225,11 @@ class _Crowd:
         return member.profile.weight * (8 if is_attacking else 1)
 
 
+def programme_key(seed: int, size: ProgrammeSize, until: datetime, flavour: Flavour) -> str:
+    """What tells one programme from another; *until* in UTC."""
+    return f"{flavour}:{seed}:{size.events}:{size.partners}:{until.isoformat()}"
+
+
 def play_programme(
     seed: int, size: ProgrammeSize, until: datetime, flavour: Flavour = Flavour.igaming
 ) -> Iterator[Event]:
@@ -231,7 +237,8 @@ def play_programme(
     yield from Programme(seed, size, until, flavour).events()
 
 
-def _three_months_before(until: datetime) -> datetime:
+def start_of_story(until: datetime) -> datetime:
+    """The first of the month three before that of *until*, in UTC."""
     first = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for _ in range(3):
         first = (first - timedelta(days=1)).replace(day=1)

@@ -130,12 +130,12 @@ class Truth:
     What the marts of a played programme have to say.
 
     Attributes:
+        programme: Which one it is; any other has another.
         timezone: In which months begin.
         rejections: By category and reason.
     """
 
-    flavour: str
-    seed: int
+    programme: str
     timezone: str
     event_types: dict[str, int]
     conversions: dict[str, int]
@@ -156,8 +156,7 @@ class Truth:
         return orjson.dumps(
             {
                 "truth": _FORMAT,
-                "flavour": self.flavour,
-                "seed": self.seed,
+                "programme": self.programme,
                 "timezone": self.timezone,
                 "events": self.events,
                 "event_types": dict(sorted(self.event_types.items())),
@@ -185,8 +184,7 @@ def read_truth(document: bytes) -> Truth:
     try:
         told: Any = orjson.loads(document)
         return Truth(
-            flavour=told["flavour"],
-            seed=told["seed"],
+            programme=told["programme"],
             timezone=told["timezone"],
             event_types=told["event_types"],
             conversions=told["conversions"],

@@ -208,7 +208,7 @@ def test_a_reader_reads_all_the_while(running: tuple[Path, str, subprocess.Popen
     report = json.loads(
         run(
             programme, "simulate", "--url", url, "--events", "600", "--partners", "4", "--rate", "150", "--json",
-            "--truth", str(truth),
+            "--journal", str(truth),
         ).stdout
     )  # fmt: skip
     conversions = {
