@@ -258,6 +258,8 @@ def test_query_writes_every_format(tmp_path: Path) -> None:
     first = run(tmp_path, "demo", "--events", "300", "--partners", "3")
     again = run(tmp_path, "demo", "--events", "300", "--partners", "3")
     assert "statement of" in first.stdout
+    assert "0 unexplained" in first.stdout
+    assert first.stdout.count("agree, to the cent") == again.stdout.count("agree, to the cent") == 1
     assert "loaded  0 new events" in again.stdout
     sql = "select partner_id, status from marts.partners order by all"
     config = ("--config", "var/hookmart.toml")

@@ -169,6 +169,24 @@ def test_a_programme_ten_times_as_large_is_as_even(flavour: Flavour) -> None:
     assert days[UNTIL.date()] < 2.5 * days.total() / len(days)
 
 
+def peak_of(events: int) -> int:
+    """Megabytes that a process takes to play so many events, and forget them."""
+    script = f"""
+import datetime, resource
+from simulator.programme import ProgrammeSize, play_programme
+until = datetime.datetime.fromisoformat("{UNTIL.isoformat()}")
+assert sum(1 for _ in play_programme(1, ProgrammeSize({events}, 24), until)) == {events}
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    root = Path(__file__).parent.parent
+    return int(subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, check=True).stdout)
+
+
+def test_memory_does_not_grow_with_the_number_of_events() -> None:
+    """Ten times the events, 130 MB of them, in little more than what a few thousand take that wait in memory."""
+    assert peak_of(100_000) < peak_of(10_000) + 30
+
+
 def test_versions_count_up_without_a_gap_for_every_entity(programme: list[Event]) -> None:
     """No snapshot of an entity is missing, and the order of versions is the order of time."""
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)

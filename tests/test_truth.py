@@ -1,13 +1,17 @@
 """The truth of a played programme: what the simulator's own books say is what the marts say, to the cent."""
 
+import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from hookmart.commands import app
 from hookmart.configured_inputs import input_loader_of
 from hookmart.reconcile import comparison_of, published_marts, shape_of
 from hookmart.truth_check import Difference, check_truth
@@ -132,6 +136,44 @@ def test_truth_is_read_back_as_it_was_written(played: tuple[Line, Settings, dict
     for document in (b"", b"[]", b"{}", b'{"programme": "1"}'):
         with pytest.raises(ValueError, match="truth"):
             read_truth(document)
+
+
+def check_by_command(line: Line, *arguments: str) -> Result:
+    return CliRunner().invoke(
+        app,
+        [
+            "simulate", "--check", "--config", str(line.root / "hookmart.toml"), "--source", "forex",
+            "--flavour", "forex", "--seed", "7", "--events", str(SIZE.events), "--partners", str(SIZE.partners),
+            "--until", "2026-11-01", *arguments,
+        ],
+    )  # fmt: skip
+
+
+def test_check_plays_again_or_reads_the_truth_and_exits_by_what_it_finds(
+    played: tuple[Line, Settings, dict[str, Truth]], tmp_path: Path
+) -> None:
+    """0 where truth and marts agree, 1 with a table or a document where a cent is wrong, or there is no truth."""
+    line, _, truths = played
+    agreed = check_by_command(line)
+    assert (agreed.exit_code, "agree, to the cent" in agreed.output) == (0, True)
+
+    row = truths["forex"].statement[2]
+    wrong = row._replace(paid=row.paid + Decimal("0.01"))
+    statement = tuple(wrong if each == row else each for each in truths["forex"].statement)
+    spoilt = replace(truths["forex"], statement=statement)
+    (tmp_path / "truth.json").write_bytes(spoilt.document())
+    told = check_by_command(line, "--out", str(tmp_path))
+    assert told.exit_code == 1
+    assert "-0.01" in told.output
+    document = check_by_command(line, "--out", str(tmp_path), "--json")
+    assert document.exit_code == 1
+    (difference,) = json.loads(document.output)["differences"]
+    assert (difference["column"], difference["where"].split()[1]) == ("paid", row.partner_id)
+
+    elsewhere = replace(truths["forex"], timezone="UTC")
+    (tmp_path / "truth.json").write_bytes(elsewhere.document())
+    assert "begin in UTC" in check_by_command(line, "--out", str(tmp_path)).output
+    assert check_by_command(line, "--out", str(tmp_path / "nowhere")).exit_code == 1
 
 
 EVERYWHERE = {
