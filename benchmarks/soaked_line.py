@@ -179,7 +179,7 @@ def _arguments(url: str, traffic: Traffic) -> Sequence[str]:
     return (
         "simulate", "--source", SOURCE, "--url", url, "--events", str(traffic.events), "--partners",
         str(traffic.partners), "--rate", str(traffic.rate), "--seed", str(traffic.seed), "--faults", traffic.faults,
-        "--speed-up", str(traffic.speed_up), "--log", LOG, "--truth", TRUTH, "--json",
+        "--speed-up", str(traffic.speed_up), "--log", LOG, "--journal", TRUTH, "--json",
     )  # fmt: skip
 
 
