@@ -15,7 +15,6 @@ from rich.table import Table
 
 from hookmart.options import JsonOption
 from hookmart.terminal import OperationError, out, print_document, reported
-from sending.delivery_log import LogFailed
 from sending.log_reading import LogReader
 from sending.policy import State
 
@@ -34,10 +33,7 @@ def list_deliveries(
     """How many deliveries stand where, and those that were given up, or wait, or were refused."""
     with reported():
         reader = LogReader(log)
-        try:
-            counts, found = reader.counts(), reader.deliveries(state, most)
-        except LogFailed as error:
-            raise OperationError(str(error)) from error
+        counts, found = reader.counts(), reader.deliveries(state, most)
         if as_json:
             shown = [
                 {**asdict(each), "first_at": _moment(each.first_at), "due_at": _moment(each.due_at)} for each in found
@@ -68,10 +64,7 @@ def show_delivery(
 ) -> None:
     """Every attempt of an event: when, what was answered, and how long it took."""
     with reported():
-        try:
-            attempts = LogReader(log).attempts(wanted)
-        except LogFailed as error:
-            raise OperationError(str(error)) from error
+        attempts = LogReader(log).attempts(wanted)
         if not attempts:
             raise OperationError(f"{log} has no attempt of {wanted!r}; `hookmart deliveries list` shows ids.")
         if as_json:

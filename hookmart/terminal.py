@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ingest.errors import IngestError, SettingsError
 from pipelines.errors import PipelineError
+from sending.delivery_log import LogFailed
 
 FAILED, WRONG_USAGE = 1, 2
 
@@ -28,7 +29,7 @@ def reported() -> Iterator[None]:
         yield
     except SettingsError as error:
         raise _exit(error, WRONG_USAGE) from error
-    except (IngestError, PipelineError, OperationError, OSError) as error:
+    except (IngestError, PipelineError, LogFailed, OperationError, OSError) as error:
         raise _exit(error, FAILED) from error
 
 

@@ -17,6 +17,7 @@ from sending.signing import Signer
 from simulator.faults import FAULTS, FaultName
 from simulator.posting import CLIENT_CLOSED_REQUEST, PlatformTransport
 
+_MOST_NOTICES = 20
 _QUARANTINED = frozenset({FaultName.unknown_types, FaultName.new_major_version})
 
 
@@ -115,7 +116,9 @@ async def send(
 
     def observe(delivery: Delivery, answer: Answer, verdict: Verdict) -> None:
         report.take(delivery, answer, verdict)
-        if answer.status_code not in _answers(delivery) and answer.status_code != CLIENT_CLOSED_REQUEST:
+        # A receiver that refuses everything would be told of for ever; the report counts all.
+        is_told = report.unexpected.total() <= _MOST_NOTICES
+        if is_told and answer.status_code not in _answers(delivery) and answer.status_code != CLIENT_CLOSED_REQUEST:
             log_failures(delivery, answer, verdict)
         if on_progress is not None:
             on_progress(report.sent)
