@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 from benchmarks.running_server import Command, RunningServer, ServerFailed, free_port
 
@@ -26,7 +25,9 @@ secrets = ["env:SOAK_SECRET"]
 scheme = "hmac-sha256-hex"
 secrets = ["env:SOAK_SECRET"]
 """
+VICTIMS = ("all of up", "up alone", "the receiver", "the sender")
 _ORPHAN_SECONDS = 40.0
+_DRAIN_SECONDS = 120.0
 _HOOKMART = (sys.executable, "-m", "hookmart")
 
 
@@ -63,7 +64,7 @@ class SoakedLine:
         self.config = directory / "hookmart.toml"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.kills: dict[str, int] = {"all of up": 0, "up alone": 0, "the receiver": 0, "the sender": 0}
+        self.kills: dict[str, int] = dict.fromkeys(VICTIMS, 0)
         self.environ = {"SOAK_SECRET": SECRET, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         directory.mkdir(parents=True)
         self.config.write_text(_CONFIGURATION, encoding="utf-8")
@@ -88,31 +89,24 @@ class SoakedLine:
         """Whether its main process runs."""
         return self._server.process.poll() is None
 
-    def kill(self, rng: Random) -> str:
-        """Kill all of it, its main process alone, or the receiver alone, between two instructions; say which."""
-        main = self._server.process.pid
-        children = _children(main)
-        what = rng.choice(["all of up", "up alone", "the receiver"]) if children else "all of up"
-        if what == "all of up":
-            os.killpg(main, signal.SIGKILL)
-        else:
-            os.kill(main if what == "up alone" else children[0], signal.SIGKILL)
-        if what != "the receiver":
-            self._server.process.wait()
-        self.kills[what] += 1
-        return what
-
-    def await_end(self, seconds: float) -> None:
+    def kill(self, victim: str) -> None:
         """
-        Wait until its main process has ended by itself, as it must without a receiver.
+        Kill one of VICTIMS, the sender apart, between two instructions; return once the main process is gone.
 
         Raises:
-            ServerFailed: It has not.
+            ServerFailed: It goes on without a receiver.
         """
+        main = self._server.process.pid
+        if victim == "all of up":
+            os.killpg(main, signal.SIGKILL)
+        else:
+            os.kill(main if victim == "up alone" else _receiver_of(main), signal.SIGKILL)
+        self.kills[victim] += 1
         try:
-            self._server.process.wait(seconds)
+            # Without a receiver it has no reason to go on: it drains, and ends.
+            self._server.process.wait(_DRAIN_SECONDS)
         except subprocess.TimeoutExpired:
-            raise ServerFailed(f"`hookmart up` went on for {seconds:g} s without a receiver.") from None
+            raise ServerFailed(f"`hookmart up` went on for {_DRAIN_SECONDS:g} s after a kill of {victim}.") from None
 
     def stop(self) -> int:
         """Drain it; its exit code."""
@@ -191,14 +185,10 @@ def _is_listening(port: int) -> bool:
     return True
 
 
-def _children(parent: int) -> list[int]:
-    text = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
-    # The helper that multiprocessing starts comes first, and does no work.
-    return sorted((int(pid) for pid in text.split()), key=_age)[-1:]
-
-
-def _age(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-    except OSError:
-        return 0
+def _receiver_of(parent: int) -> int:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    for pid in children:
+        # The other child is a helper that multiprocessing starts.
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return int(pid)
+    raise ServerFailed("`hookmart up` has no receiver.")

@@ -23,13 +23,12 @@ from benchmarks.machine import describe, file_system_of
 from benchmarks.results import machine_lines
 from benchmarks.running_server import ServerFailed
 from benchmarks.soak_truth import counts, findings
-from benchmarks.soaked_line import Platform, SoakedLine, Traffic
+from benchmarks.soaked_line import VICTIMS, Platform, SoakedLine, Traffic
 
 _SCRATCH = ROOT / "var" / "benchmarks" / "whole_line"
 _IN_MEMORY = {"tmpfs", "ramfs"}
 _LOOK_SECONDS = 1.0
 _DRAIN_SECONDS = 300.0
-_RECEIVER_GONE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +89,7 @@ def _soaked(line: SoakedLine, platform: Platform, probe: LagProbe, soak: Soak, k
     line.start()
     platform.start()
     probe.start()
+    victims: list[str] = []
     next_kill = soak.clock() + rng.uniform(0.5, 1.5) * kill_every
     while platform.is_running():
         time.sleep(_LOOK_SECONDS)
@@ -97,7 +97,9 @@ def _soaked(line: SoakedLine, platform: Platform, probe: LagProbe, soak: Soak, k
         if not line.is_running():
             return ["`hookmart up` ended by itself."]
         if soak.clock() >= next_kill:
-            _kill(line, platform, soak, rng)
+            # Every victim once, before any is a second time.
+            victims = victims or rng.sample(VICTIMS, len(VICTIMS))
+            _kill(line, platform, soak, victims.pop())
             next_kill = soak.clock() + rng.uniform(0.5, 1.5) * kill_every
     probe.stop_posting()
     deadline = soak.clock() + _DRAIN_SECONDS
@@ -112,20 +114,17 @@ def _soaked(line: SoakedLine, platform: Platform, probe: LagProbe, soak: Soak, k
     return [*said, *(f"A reader failed: {error}" for error in probe.errors)]
 
 
-def _kill(line: SoakedLine, platform: Platform, soak: Soak, rng: Random) -> None:
+def _kill(line: SoakedLine, platform: Platform, soak: Soak, victim: str) -> None:
     began = soak.clock()
-    if rng.random() < 1 / 4:
+    if victim == "the sender":
         platform.kill()
-        what = "the sender"
         platform.start()
     else:
-        what = line.kill(rng)
-        if what == "the receiver":
-            line.await_end(_RECEIVER_GONE_SECONDS)
+        line.kill(victim)
         line.start()
         soak.down_seconds += soak.clock() - began
-    soak.killed.append((began, what))
-    _say(f"{began:6.0f} s  killed {what}")
+    soak.killed.append((began, victim))
+    _say(f"{began:6.0f} s  killed {victim}")
 
 
 def _reading(line: SoakedLine, soak: Soak) -> Reading:
