@@ -101,11 +101,48 @@ CORRUPTIONS = {
         "update marts.partner_performance_daily set returned = returned + 0.00000001",
         "delete from marts.partner_performance_daily where currency = 'USD'",
     ],
+    "raw_money_is_in_the_ledger": [
+        "update marts.commission_ledger set amount = amount + 0.00000001 where entry_type = 'earned'",
+        "update marts.commission_ledger set currency = 'XXX' where entry_type = 'adjusted'",
+        "delete from marts.commission_ledger where entry_type = 'transferred'",
+        "delete from raw.commission_events where event_type = 'commission.adjusted' and amount_delta != 0",
+    ],
+    "roll_ups_conserve_money": [
+        "update marts.commission_clawbacks_monthly set earned_amount = earned_amount + 1",
+        "update marts.commission_clawbacks_monthly set clawed_back_amount = clawed_back_amount + 1",
+        "update marts.payout_performance_daily set failed_amount = failed_amount + 1",
+        "delete from marts.payout_performance_daily where completed_payouts > 0",
+        "update marts.payout_reconciliation set paid_amount = 0",
+        "update marts.traffic_source_daily set value_rc = value_rc + 1",
+        "update marts.sub_affiliate_overrides_monthly set override_rc = override_rc + 1",
+    ],
+    "moves_within_sum_to_zero": [
+        "update marts.commission_ledger set amount = amount + 1 where entry_type = 'approved' and bucket = 'payable'",
+        "delete from marts.commission_ledger where entry_type = 'reserved' and bucket = 'in_transit'",
+        "update marts.commission_ledger set partner_id = 'nobody' where entry_type = 'released' and bucket = 'payable'",
+    ],
+    "transfers_sum_to_zero": [
+        "update marts.commission_ledger set amount = amount + 1 where entry_type = 'transferred'",
+    ],
+    "rejection_rates_add_up": [
+        "update marts.rejections_daily set rejection_rate = rejection_rate + 0.001",
+        "delete from marts.rejections_daily where cohort_rejected > 0",
+        "update marts.conversion_funnel_daily set qualified = qualified + 1 where rejected > 0",
+    ],
+    "marts_are_as_fresh_as_raw": [
+        "delete from marts.pipeline_freshness where event_type = 'conversion.created'",
+        "update marts.pipeline_freshness set received_hour = received_hour - interval 1 hour",
+        "update raw.payout_events set received_at = received_at + interval 2 hour",
+    ],
     "money_is_exact": [
+        "alter table marts.data_exceptions alter amount_at_risk type double",
         "alter table marts.payouts alter amount type double",
         "alter table marts.commission_statement_monthly alter earned_rc type decimal(28, 4)",
     ],
 }
+
+WARNINGS = {"transfers_sum_to_zero"}
+"""Tests of what a lost event breaks, and no build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +164,12 @@ def dbt(line: Line, *arguments: str) -> dict[str, Any]:
 
 
 def failures(results: dict[str, Any]) -> dict[str, str]:
-    return {name: result.message for name, result in results.items() if result.status != "pass"}
+    """What did not pass; a test that only warns may find something in a programme of which half was lost."""
+    return {
+        name: result.message
+        for name, result in results.items()
+        if result.status != "pass" and not (result.status == "warn" and name in WARNINGS)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -217,10 +259,11 @@ def test_an_integrity_test_finds_what_is_corrupted(
 ) -> None:
     """A test that could not fail would prove nothing: one wrong cell, and it does."""
     sql = inspected.after_incremental[name].node.compiled_code
-    assert corruptible.execute(sql).fetchall() == []
+    before = corruptible.execute(sql).fetchall()
+    assert before == [] or name in WARNINGS
     changed = corruptible.execute(corruption).fetchone()
     assert corruption.startswith("alter") or (changed and changed[0] > 0), "the corruption changed nothing"
-    assert corruptible.execute(sql).fetchall() != []
+    assert corruptible.execute(sql).fetchall() not in ([], before)
 
 
 def test_every_singular_test_is_shown_to_fail(manifest: Any) -> None:

@@ -29,7 +29,7 @@ with
         from columns_of_marts
         where
             (
-                money_column like '%amount'
+                (money_column like '%amount%' and money_column not like '%rate')
                 or money_column like '%balance'
                 or right(money_column, 3) = '_rc'
                 or money_column in (
