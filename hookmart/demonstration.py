@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +69,6 @@ def demonstrate(directory: Path, *, flavour: Flavour, size: ProgrammeSize, seed:
     office = directory / "office"
     is_known = (office / TRUTH_FILE).exists() and truth_of(played, None, office).programme == played.key(None)
     events = played.events(None, None if is_known else office, live_rate=None)
-    started_at = time.monotonic()
     with _progress() as progress:
         sent = _post(settings, deliveries(events, _FAULTS, seed), progress)
         with _step(progress, "loading", None):
@@ -79,7 +77,7 @@ def demonstrate(directory: Path, *, flavour: Flavour, size: ProgrammeSize, seed:
         with _step(progress, "building", None) as advance:
             nodes = iter(range(1, 1_000_000))
             built = builder_of(settings, on_node=lambda _name: advance(next(nodes))).build()
-    _print_flow(sent, loaded, built, time.monotonic() - started_at)
+    _print_flow(sent, loaded, built)
     print_marts(settings)
     _print_check(settings, truth_of(played, None, office))
     _print_next(directory)
@@ -120,7 +118,7 @@ def _prepared(directory: Path) -> Settings:
     return load_settings(config, {})
 
 
-def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport, seconds: float) -> None:
+def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport) -> None:
     counts = loaded.counts
     answers = ", ".join(f"{count:,} x {status}" for status, count in sorted(sent.by_status.items()))
     lines = [
@@ -140,7 +138,6 @@ def _print_flow(sent: SendReport, loaded: LoadReport, built: BuildReport, second
     ]
     for name, text in lines:
         out.print(f"[bold]{name:<8}[/bold]{text}")
-    out.print(f"[bold]{'took':<8}[/bold]{seconds:,.0f} s", highlight=False)
 
 
 def _print_check(settings: Settings, truth: Truth) -> None:

@@ -95,10 +95,10 @@ class BackOffice:
         self._writers[name].writerow(row)
 
 
-def placement_cost(rng: Random, member: Member) -> Decimal:
-    """What the operator pays for a day of a partner's paid placements, besides commission."""
+def placement_cost(rng: Random, member: Member, events: int) -> Decimal:
+    """What the operator pays for a day of a partner's paid placements, in a programme of so many *events*."""
     currency = member.profile.currency
-    euros = Decimal(rng.randint(400, 2500)).scaleb(-2) * member.profile.weight
+    euros = Decimal(rng.randint(400, 2500)).scaleb(-2) * member.profile.weight * events / 50_000
     return rounded(euros * WORTH_OF_ONE_EURO[currency], currency)
 
 

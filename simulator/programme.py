@@ -188,7 +188,7 @@ class Programme:
         def spend(at: datetime) -> None:
             for member in self._members:
                 if member.profile.medium in PAID_MEDIA and member.is_active(at):
-                    cost = placement_cost(self._office_rng, member)
+                    cost = placement_cost(self._office_rng, member, self._size.events)
                     office.spend(at.date(), member.partner_id, cost, member.profile.currency)
             if at + timedelta(days=1) < self._span.until:
                 self._diary.add(at + timedelta(days=1), spend)
