@@ -20,3 +20,28 @@
         end
     )
 {%- endmacro %}
+
+{#
+    SQL query: the conversions of the touched days of partners, by the day they were created, with their value at the rate of
+    that day. *touched* is the relation of those days.
+#}
+{% macro valued_conversions(touched) -%}
+    select
+        conversions.*,
+        {{
+            in_reporting_currency(
+                "conversions.value_amount", "conversions.value_currency", "fx_rates.fx_rate"
+            )
+        }} as value_rc
+    from
+        (
+            select *, created_date as event_date
+            from {{ ref("conversions") }}
+            where created_date is not null
+        ) as conversions
+    left join
+        {{ ref("stg_raw__fx_rates") }} as fx_rates
+        on conversions.value_currency = fx_rates.currency
+        and conversions.event_date = fx_rates.valid_on
+    where {{ only_touched("conversions", touched, ["source_id", "partner_id", "event_date"]) }}
+{%- endmacro %}

@@ -37,34 +37,9 @@ with
 
     clicks as (select *, click_date as event_date from {{ ref("int_clicks_by_day") }}),
 
-    fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
+    all_conversions as ({{ valued_conversions(touched) }}),
 
-    all_conversions as (
-
-        select *, created_date as event_date
-        from {{ ref("conversions") }}
-        where created_date is not null and duplicate_of_conversion_id is null
-
-    ),
-
-    -- at the rate of the day of the row
-    conversions as (
-
-        select
-            conversions.*,
-            {{
-                in_reporting_currency(
-                    "conversions.value_amount", "conversions.value_currency", "fx_rates.fx_rate"
-                )
-            }} as value_rc
-        from all_conversions as conversions
-        left join
-            fx_rates
-            on conversions.value_currency = fx_rates.currency
-            and conversions.event_date = fx_rates.valid_on
-        where {{ only_touched("conversions", touched, ["source_id", "partner_id", "event_date"]) }}
-
-    ),
+    conversions as (select * from all_conversions where duplicate_of_conversion_id is null),
 
     counts as (
 
