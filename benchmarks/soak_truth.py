@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.soaked_line import LOG, SENT, SOURCE, TRUTH, SoakedLine
+from benchmarks.soaked_line import LOG, SENT, SOURCE, TRUTH, Platform, SoakedLine
 from ingest.delivery import Delivery, staged_lines
 from ingest.staging import CLOSED, Stage, new_batch_id
 from pipelines.build import Builder
@@ -30,9 +30,9 @@ _EVENTS = " union all ".join(
 )
 
 
-def findings(line: SoakedLine) -> list[str]:
+def findings(line: SoakedLine, platform: Platform) -> list[str]:
     """Return what is wrong, in sentences; nothing where all is as it must be. The line has been drained."""
-    return [*_of_status(line), *_of_the_log(line), *_of_raw(line), *_of_marts(line)]
+    return [*_of_status(line), *_of_the_log(line), *_of_raw(line), *_of_marts(line), *_of_books(platform)]
 
 
 def counts(line: SoakedLine) -> dict[str, dict[str, Any]]:
@@ -96,6 +96,13 @@ def _of_marts(line: SoakedLine) -> Iterator[str]:
             ).fetchone()
             if wrong and wrong[0]:
                 yield f"{name}: {wrong[0]} rows differ from those of the truth."
+
+
+def _of_books(platform: Platform) -> Iterator[str]:
+    """Ask the platform, which kept books of its own while it played."""
+    checked = platform.check()
+    if checked.returncode:
+        yield f"`simulate --check` says: {(checked.stdout + checked.stderr).strip()[:2000]}"
 
 
 def _build_truth(root: Path, truth: Path) -> None:

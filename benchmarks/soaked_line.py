@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,9 +123,10 @@ class SoakedLine:
 
     def status(self) -> subprocess.CompletedProcess[str]:
         """What `hookmart status --json` says."""
-        return self._run("status", "--json")
+        return self.run("status", "--json")
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What a command of hookmart says in its directory."""
         return subprocess.run(  # noqa: S603  # ours
             [*_HOOKMART, *arguments],
             cwd=self.directory,
@@ -142,7 +142,14 @@ class Platform:
 
     def __init__(self, line: SoakedLine, traffic: Traffic) -> None:
         self._line = line
-        self._arguments = _arguments(line.url, traffic)
+        self._programme = (
+            "simulate", "--source", SOURCE, "--events", str(traffic.events), "--partners", str(traffic.partners),
+            "--seed", str(traffic.seed),
+        )  # fmt: skip
+        self._posting = (
+            "--url", line.url, "--rate", str(traffic.rate), "--faults", traffic.faults, "--speed-up",
+            str(traffic.speed_up), "--log", LOG, "--journal", TRUTH, "--json",
+        )  # fmt: skip
 
     def start(self) -> None:
         """Begin, or go on where it was."""
@@ -151,7 +158,7 @@ class Platform:
             (self._line.directory / "simulate.log").open("ab") as log,
         ):
             self.process = subprocess.Popen(  # noqa: S603  # ours
-                [*_HOOKMART, *self._arguments],
+                [*_HOOKMART, *self._programme, *self._posting],
                 cwd=self._line.directory,
                 env={**os.environ, **self._line.environ},
                 stdout=sent,
@@ -162,19 +169,15 @@ class Platform:
         """Whether it still posts."""
         return self.process.poll() is None
 
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """What comes of comparing its truth with the marts."""
+        return self._line.run(*self._programme, "--check")
+
     def kill(self) -> None:
         """End it between two instructions."""
         self.process.kill()
         self.process.wait()
         self._line.kills["the sender"] += 1
-
-
-def _arguments(url: str, traffic: Traffic) -> Sequence[str]:
-    return (
-        "simulate", "--source", SOURCE, "--url", url, "--events", str(traffic.events), "--partners",
-        str(traffic.partners), "--rate", str(traffic.rate), "--seed", str(traffic.seed), "--faults", traffic.faults,
-        "--speed-up", str(traffic.speed_up), "--log", LOG, "--journal", TRUTH, "--json",
-    )  # fmt: skip
 
 
 def _is_listening(port: int) -> bool:

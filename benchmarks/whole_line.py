@@ -73,7 +73,8 @@ def main() -> int:
     line, soak = SoakedLine(directory), Soak()
     probe = LagProbe(line.url, directory / "var" / "published", soak.clock)
     try:
-        wrong = [*_soaked(line, Platform(line, traffic), probe, soak, arguments.kill_every), *findings(line)]
+        platform = Platform(line, traffic)
+        wrong = [*_soaked(line, platform, probe, soak, arguments.kill_every), *findings(line, platform)]
     except ServerFailed as error:
         wrong = [str(error)]
     finally:
