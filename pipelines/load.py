@@ -144,6 +144,9 @@ class Loader:
                 session.limit_memory(self.memory // 16)
                 poisoned += batch.poisoned
                 report = report.after(batch, len(portion))
+            # Nothing is read any more, and the commit takes as much as all that it commits.
+            session.limit_memory(max(self.memory * 3 // 8, _LEAST_MEMORY))
+        session.limit_memory(self.memory // 16)
         self._set_aside(poisoned)
         unread = {segment.batch_id for segment, _ in poisoned}
         self._release([segment for segment in segments if segment.batch_id not in unread])

@@ -1,11 +1,14 @@
-"""A disk that is full while a load writes: nothing staged is lost, and the next load has each event once."""
+"""What a load writes at its end: with a full disk nothing staged is lost, and beside many marts it has the memory."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from threading import Event, Thread
 
+import duckdb
 import pytest
 
 from pipelines.batches import Counts
@@ -15,7 +18,7 @@ from pipelines.follow import Follower
 from pipelines.load import LoadReport
 from tests.line import Line
 from tests.programmes import random_programme
-from tests.running_receiver import until
+from tests.running_receiver import EVENT_FILES, until
 from tests.test_full_disk import SmallDisk
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
 
@@ -127,3 +130,22 @@ def test_a_build_that_found_no_room_is_made_up_for_without_a_new_event(tmp_path:
     assert {type(each) for each in troubles} == {DiskFullError}
     assert [report.load_seq for report in builds] == [1]
     assert (disk.path / "current" / "marts.duckdb").exists()
+
+
+def test_a_load_beside_many_marts_has_the_memory_to_commit(tmp_path: Path) -> None:
+    """A commit also writes what the last build left in the database's log: every column of every mart takes a block."""
+    line = Line(tmp_path)
+    examples = cycle(json.loads(path.read_bytes()) for path in EVENT_FILES)
+    bodies = [
+        ("acme", json.dumps(example | {"id": f"evt_{number}"}).encode())
+        for number, example in enumerate(islice(examples, 1_000))
+    ]
+    line.stage_bodies(bodies[:1])
+    line.load()
+    with duckdb.connect(line.warehouse.database) as connection:
+        connection.execute("create schema marts")
+        columns = ", ".join(f"{number} as column_{number}" for number in range(30))
+        for number in range(60):
+            connection.execute(f"create table marts.mart_{number} as select {columns}")
+    line.stage_bodies(bodies[1:])
+    assert line.load().counts.loaded == 999
