@@ -142,6 +142,7 @@ class Platform:
 
     def __init__(self, line: SoakedLine, traffic: Traffic) -> None:
         self._line = line
+        self.process: subprocess.Popen[bytes] | None = None
         self._programme = (
             "simulate", "--source", SOURCE, "--events", str(traffic.events), "--partners", str(traffic.partners),
             "--seed", str(traffic.seed),
@@ -167,7 +168,13 @@ class Platform:
 
     def is_running(self) -> bool:
         """Whether it still posts."""
-        return self.process.poll() is None
+        return self.process is not None and self.process.poll() is None
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def check(self) -> subprocess.CompletedProcess[str]:
         """What comes of comparing its truth with the marts."""
@@ -175,8 +182,7 @@ class Platform:
 
     def kill(self) -> None:
         """End it between two instructions."""
-        self.process.kill()
-        self.process.wait()
+        self.end()
         self._line.kills["the sender"] += 1
 
 

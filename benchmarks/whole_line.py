@@ -71,13 +71,14 @@ def main() -> int:
         seed=arguments.seed, faults=arguments.faults, speed_up=arguments.speed_up,
     )  # fmt: skip
     line, soak = SoakedLine(directory), Soak()
+    platform = Platform(line, traffic)
     probe = LagProbe(line.url, directory / "var" / "published", soak.clock)
     try:
-        platform = Platform(line, traffic)
         wrong = [*_soaked(line, platform, probe, soak, arguments.kill_every), *findings(line, platform)]
     except ServerFailed as error:
         wrong = [str(error)]
     finally:
+        platform.end()
         line.end()
     sys.stdout.write(_report(line, traffic, probe, soak, wrong, directory))
     if not wrong and not arguments.keep:
