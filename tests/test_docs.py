@@ -36,6 +36,7 @@ from models.reading import Reason, read_event
 from pipelines.batches import empty_tables
 from pipelines.raw_tables import RAW_TABLES
 from simulator.faults import FAULTS, FaultName
+from simulator.flavour import Flavour
 from tests.line import Line, fixture_bodies
 from tests.running_receiver import SECRET, RunningReceiver
 
@@ -164,6 +165,18 @@ def test_every_fault_is_documented_with_its_share_and_its_right_answers() -> Non
         assert fault.ends.split()[-1] in ends
     shown = CliRunner().invoke(app, ["simulate", "--help"], env={"COLUMNS": "200"}).output
     assert all(name in shown for name in FAULTS)
+
+
+def test_every_option_of_simulate_and_every_flavour_is_documented() -> None:
+    """The tables of docs/simulate.md list what the command takes, and what it plays, no more and no less."""
+    document = DOCUMENTS["simulate.md"]
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    options = {option for parameter in group.commands["simulate"].params for option in parameter.opts}
+    rows = _table(_section(document, "Options"), "option")
+    told = {option for row in rows for option in re.findall(r"--[a-z-]+", row[0])}
+    assert told == options
+    assert [_terms(row[0])[0] for row in _table(_section(document, "What is played"), "flavour")] == list(Flavour)
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

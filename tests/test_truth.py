@@ -176,6 +176,24 @@ def test_check_plays_again_or_reads_the_truth_and_exits_by_what_it_finds(
     assert check_by_command(line, "--out", str(tmp_path / "nowhere")).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--check", "--live"), "--out"),
+        (("--live", "--until", "2026-11-01"), "--until"),
+        (("--live", "--log", "log.sqlite"), "--log"),
+    ],
+)
+def test_what_live_cannot_do_is_said(
+    played: tuple[Line, Settings, dict[str, Truth]], arguments: tuple[str, ...], said: str
+) -> None:
+    """What happens now has no other end, cannot be taken up again, and leaves its truth only where it is told to."""
+    config = ("--config", str(played[0].root / "hookmart.toml"), "--source", "saas")
+    answer = CliRunner().invoke(app, ["simulate", *config, *arguments])
+    assert answer.exit_code == 2
+    assert said in answer.output
+
+
 EVERYWHERE = {
     "ring": {
         "short_click_to_conversion",
