@@ -64,3 +64,13 @@
         - extract(month from {{ earlier }}) as bigint
     )
 {%- endmacro %}
+
+{# SQL query: the first and the last month that *relation*, an optional input, says anything of, of each source. #}
+{% macro months_told(relation, day) -%}
+    select
+        source_id,
+        {{ month_of("min(" ~ day ~ ")") }} as first_month,
+        {{ month_of("max(" ~ day ~ ")") }} as last_month
+    from {{ relation }}
+    group by 1
+{%- endmacro %}

@@ -31,24 +31,9 @@ with recursive
 
     ),
 
-    spend_bounds as (
+    spend_bounds as ({{ months_told(ref("stg_raw__marketing_spend"), "spend_date") }}),
 
-        select source_id, min(month) as first_month, max(month) as last_month
-        from marketing_spend
-        group by 1
-
-    ),
-
-    activity_bounds as (
-
-        select
-            source_id,
-            {{ month_of("min(activity_date)") }} as first_month,
-            {{ month_of("max(activity_date)") }} as last_month
-        from {{ ref("stg_raw__player_activity") }}
-        group by 1
-
-    ),
+    activity_bounds as ({{ months_told(ref("stg_raw__player_activity"), "activity_date") }}),
 
     customers as (
 

@@ -47,13 +47,6 @@ with
 
     ),
 
-    player_activity as (
-
-        select *, {{ month_of("activity_date") }} as month
-        from {{ ref("stg_raw__player_activity") }}
-
-    ),
-
     customer_months as (select * from {{ ref("int_customer_months") }}),
 
     marketing_spend as (
@@ -250,21 +243,9 @@ with
     ),
 
     -- a month beyond what the inputs have said of a source is not known, and not 0
-    activity_bounds as (
+    activity_bounds as ({{ months_told(ref("stg_raw__player_activity"), "activity_date") }}),
 
-        select source_id, min(month) as first_month, max(month) as last_month
-        from player_activity
-        group by 1
-
-    ),
-
-    spend_bounds as (
-
-        select source_id, min(month) as first_month, max(month) as last_month
-        from marketing_spend
-        group by 1
-
-    ),
+    spend_bounds as ({{ months_told(ref("stg_raw__marketing_spend"), "spend_date") }}),
 
     balances as (
 

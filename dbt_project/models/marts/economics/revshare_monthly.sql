@@ -21,16 +21,7 @@ with
 
     customer_months as (select * from {{ ref("int_customer_months") }} where has_activity),
 
-    activity_bounds as (
-
-        select
-            source_id,
-            {{ month_of("min(activity_date)") }} as first_month,
-            {{ month_of("max(activity_date)") }} as last_month
-        from {{ ref("stg_raw__player_activity") }}
-        group by 1
-
-    ),
+    activity_bounds as ({{ months_told(ref("stg_raw__player_activity"), "activity_date") }}),
 
     first_entries as (
 
