@@ -5,11 +5,13 @@ Soak the whole line: `hookmart up` under a platform with all faults, killed agai
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -131,13 +133,12 @@ def _kill(line: SoakedLine, platform: Platform, soak: Soak, victim: str) -> None
 
 def _reading(line: SoakedLine, soak: Soak) -> Reading:
     files = size = 0
-    for path in (line.directory / "var").rglob("*"):
-        try:
-            found = path.lstat()
-        except FileNotFoundError:
-            continue
-        files += 1
-        size += found.st_size
+    # What goes while it is looked at does not count.
+    for directory, _, names in os.walk(line.directory / "var"):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(directory, name).lstat().st_size
+                files += 1
     return Reading(soak.clock(), line.resident_bytes(), files, size)
 
 

@@ -152,8 +152,15 @@ def up(
             signal.signal(signal.SIGHUP, lambda _signal, _frame: receiver.reload())
             out.print(f"receiving at {receiver.url}/webhooks/<source> for: {', '.join(settings.sources)}")
             follow_until_stopped(follower, is_alive=receiver.is_alive)
-            out.print("draining: what was received last is loaded and built")
-        follower.round()
+            is_receiving = receiver.is_alive()
+            out.print(
+                "draining: what was received last is loaded and built"
+                if is_receiving
+                else "the receiver ended by itself; start again: what it received waits in the stage"
+            )
+        if is_receiving:
+            # Otherwise the sooner it is started again, the sooner somebody answers.
+            follower.round()
         if receiver.has_failed:
             raise typer.Exit(FAILED)
 

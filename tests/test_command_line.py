@@ -302,5 +302,20 @@ def test_a_killed_up_leaves_no_receiver_behind(running: tuple[Path, str, subproc
     assert report["loaded"] == 1
 
 
+def test_up_without_its_receiver_ends_and_says_so(running: tuple[Path, str, subprocess.Popen[str]]) -> None:
+    """Exit 1, so that whoever watches over it starts it again; what was answered before is loaded then."""
+    programme, url, process = running
+    body = fixture_bodies(FIXTURES)[0]
+    assert httpx.post(f"{url}/webhooks/acme", content=body, headers=_signed(programme, body)).status_code == 200
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (receiver,) = (pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(int(receiver), signal.SIGKILL)
+    said, _ = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 1
+    assert "the receiver ended by itself; start again" in said
+    run(programme, "load")
+    assert json.loads(run(programme, "status", "--json").stdout)["sources"]["acme"]["loaded"] == 1
+
+
 def _signed(programme: Path, body: bytes) -> dict[str, str]:
     return signature(body, secret_of(programme).decode())
