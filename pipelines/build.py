@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pipelines.compiled_models import CompiledModels, GateError, compiled_models
 from pipelines.errors import BuildError
 from pipelines.full_disk import full_disk_told
 from pipelines.publish import PUBLISHED_NOTE
@@ -87,6 +88,8 @@ class Builder:
     on_node: Callable[[str], None] = lambda _name: None
     _manifest: "Manifest | None" = field(default=None, repr=False)
     _parsed: str = field(default="", repr=False)
+    _compiled: CompiledModels | None = field(default=None, repr=False)
+    _compiled_for: str = field(default="", repr=False)
     _inputs: Sequence[str] = field(default=(), repr=False)
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
@@ -106,8 +109,7 @@ class Builder:
             plan = self.plan(session, full_refresh=full_refresh)
             if plan is None:
                 return BuildReport(session.last_load_seq(), is_full=False)
-            models = self.derive(session, plan)
-            tests = self._test(session, plan)
+            models, tests = self.derive(session, plan)
             generation = session.publish(self.published, plan.load_seq)
             if generation is None:
                 (self.state / PUBLISHED_NOTE).write_text(f"marts, up to load {plan.load_seq}", encoding="utf-8")
@@ -126,24 +128,38 @@ class Builder:
             return None
         return BuildPlan(load_seq, fingerprint, downstream_of_changes(self._parsed_project(), unchanged, _GATE))
 
-    def derive(self, session: WarehouseSession, plan: BuildPlan) -> int:
-        """Run the models of *plan*; return how many did."""
+    def derive(self, session: WarehouseSession, plan: BuildPlan) -> tuple[int, int]:
+        """Run the models of *plan*, then its tests; return how many did and passed."""
         if plan.selection is None:
-            options: tuple[str, ...] = ("--full-refresh",)
-        elif plan.selection.models:
-            options = ("--select", *plan.selection.models)
-        else:
+            with session.lent():
+                return self._dbt("run", "--full-refresh", variables=_variables_of(session, plan)), self._dbt(
+                    "test", "--select", f"tag:{_GATE}"
+                )
+        models, tests = plan.selection.models, plan.selection.tests
+        if session.runs_compiled:
+            try:
+                self._compiled_models(session, plan).run(session, plan.selection, plan.load_seq, self.on_node)
+            except GateError:
+                session.forget_build()
+                raise
+            return len(models), len(tests)
+        if not models:
             session.advance_build(plan.load_seq)
-            return 0
+            return 0, 0
         with session.lent():
-            return self._dbt("run", *options, variables=_variables_of(session, plan))
+            ran = self._dbt("run", "--select", *models, variables=_variables_of(session, plan))
+            return ran, self._dbt("test", "--select", *tests) if tests else 0
 
-    def _test(self, session: WarehouseSession, plan: BuildPlan) -> int:
-        names = [f"tag:{_GATE}"] if plan.selection is None else plan.selection.tests
-        if not names:
-            return 0
-        with session.lent():
-            return self._dbt("test", "--select", *names)
+    def _compiled_models(self, session: WarehouseSession, plan: BuildPlan) -> CompiledModels:
+        if self._compiled is None or self._compiled_for != plan.fingerprint:
+            everything = downstream_of_changes(self._parsed_project(), (), _GATE)
+            with session.lent():
+                nodes = self._invoke(
+                    "compile", "--select", *everything.models, *everything.tests, variables=_variables_of(session, plan)
+                )
+            compiled = {each.node.unique_id: each.node.compiled_code for each in nodes}
+            self._compiled, self._compiled_for = compiled_models(self._parsed_project(), compiled), plan.fingerprint
+        return self._compiled
 
     def document(self, page: Path) -> None:
         """
@@ -180,8 +196,16 @@ class Builder:
         }
 
     def _dbt(self, *command: str, variables: Mapping[str, Any] | None = None) -> int:
+        """Run one dbt command as `_invoke` does, and return how many nodes succeeded."""
+        # dbt counts its hooks among the results.
+        nodes = [
+            each for each in self._invoke(*command, variables=variables) if each.node.resource_type in {"model", "test"}
+        ]
+        return sum(each.status in {"success", "pass"} for each in nodes)
+
+    def _invoke(self, *command: str, variables: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """
-        Run one dbt command, its own options behind it, and return how many nodes succeeded.
+        Run one dbt command, its own options behind it, and return the results of its nodes.
 
         *variables* are of this run alone: no row depends on them.
         """
@@ -194,13 +218,11 @@ class Builder:
         finally:
             # Kept open from node to node, which saves a third of a small build, but not beyond: the loader comes next.
             self.warehouse.close_dbt()
-        results = getattr(outcome.result, "results", [])
+        results: Sequence[Any] = getattr(outcome.result, "results", [])
         if not outcome.success:
             failures = [f"{each.node.name}: {each.message}" for each in results if each.status in {"error", "fail"}]
             raise BuildError("; ".join(failures[:3]) or f"dbt {command[0]} failed: {outcome.exception}")
-        # dbt counts its hooks among the results.
-        nodes = [each for each in results if each.node.resource_type in {"model", "test"}]
-        return sum(each.status in {"success", "pass"} for each in nodes)
+        return results
 
     def _parsed_project(self) -> "Manifest":
         from dbt.cli.main import dbtRunner  # noqa: PLC0415

@@ -142,7 +142,9 @@ class DuckDBSession(WarehouseSession):
         self.connection = self.connect()
         # Closing would write the whole log into the file, which takes longer than a small load. It is as safe there.
         self.connection.execute(
-            f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_MOST_LOG_BYTES}B'"
+            f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_MOST_LOG_BYTES}B';"
+            # As in `dbt_project/profiles.yml`: months and days are those of UTC, wherever this runs.
+            "set TimeZone = 'UTC'"
         )
 
     def limit_memory(self, most_bytes: int) -> None:
@@ -155,6 +157,9 @@ class DuckDBSession(WarehouseSession):
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
+
+    runs_compiled: ClassVar[bool] = True
+    """A build is one as well."""
 
     allocations: ClassVar[str | None] = f"""
         select

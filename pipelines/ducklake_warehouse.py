@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 from dlt.common.destination import Destination
@@ -178,6 +179,8 @@ class DuckLakeSession(DuckDBSession):
     state: Path
     assert_held: Callable[[], object]
     compact_catalog: Callable[[], object]
+
+    runs_compiled: ClassVar[bool] = False
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

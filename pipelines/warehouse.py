@@ -181,6 +181,9 @@ class WarehouseSession(ABC):
     loads_whole: ClassVar[bool] = False
     """Whether a load that was interrupted left nothing: then it is read again, and otherwise dlt completes it."""
 
+    runs_compiled: ClassVar[bool] = False
+    """Whether `execute` may run what dbt compiled for an incremental build, all of it in one transaction."""
+
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
         """
@@ -379,8 +382,10 @@ class WarehouseSession(ABC):
         return RecordedBuild(int(rows[0][0]), rows[0][1]) if rows else None
 
     def advance_build(self, load_seq: int) -> None:
-        """Make the newest complete build one that includes all loads up to this."""
-        self.execute(f"update {_BUILDS} set load_seq = $load_seq where is_complete", {"load_seq": load_seq})
+        """Make the newest complete build one that includes all loads up to this, and still has to be stamped."""
+        self.execute(
+            f"update {_BUILDS} set load_seq = $load_seq, fingerprint = null where is_complete", {"load_seq": load_seq}
+        )
 
     def stamp_build(self, fingerprint: str) -> None:
         """Write on the newest complete build what its rows depended on besides the events."""

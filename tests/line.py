@@ -79,6 +79,7 @@ class BareLine:
         parsed = builder or _PARSED.get(_parsing_of(warehouse))
         if parsed is not None:
             self.builder._manifest, self.builder._parsed = parsed._manifest, parsed._parsed
+            self.builder._compiled, self.builder._compiled_for = parsed._compiled, parsed._compiled_for
         self._received = 0
         self._input_files = 0
 
