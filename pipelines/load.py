@@ -137,7 +137,7 @@ class Loader:
         poisoned: list[tuple[Segment, str]] = []
         with session.together():
             for portion, prepared in self.prepared(segments, session.last_load_seq() + 1):
-                session.limit_memory(max(self.memory * 3 // 8, _LEAST_MEMORY))
+                session.limit_memory(self._loading_memory)
                 with closing(prepared.settle(session.known_events)) as batch:
                     self.commit(pipeline, session, batch)
                 # Reading comes next, and takes as much.
@@ -145,8 +145,7 @@ class Loader:
                 poisoned += batch.poisoned
                 report = report.after(batch, len(portion))
             # Nothing is read any more, and the commit takes as much as all that it commits.
-            session.limit_memory(max(self.memory * 3 // 8, _LEAST_MEMORY))
-        session.limit_memory(self.memory // 16)
+            session.limit_memory(max(self.memory // 2, _LEAST_MEMORY))
         self._set_aside(poisoned)
         unread = {segment.batch_id for segment, _ in poisoned}
         self._release([segment for segment in segments if segment.batch_id not in unread])
@@ -174,7 +173,7 @@ class Loader:
 
     def ready(self, session: WarehouseSession) -> dlt.Pipeline:
         """Return the pipeline, with nothing under way and every table there."""
-        session.limit_memory(self.memory // 16)
+        session.limit_memory(self._loading_memory)
         shutil.rmtree(self._scratch, ignore_errors=True)  # of a load that was killed
         pipeline = self._pipeline(session)
         self._finish_pending(pipeline, session)
@@ -195,6 +194,10 @@ class Loader:
         return ReadingOptions(
             max(self.memory // 4, _LEAST_MEMORY), self._scratch, (*erased, *first, *self.amendments, *last)
         )
+
+    @property
+    def _loading_memory(self) -> int:
+        return max(self.memory * 3 // 8, _LEAST_MEMORY)
 
     @property
     def _scratch(self) -> Path:
