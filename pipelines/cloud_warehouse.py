@@ -33,6 +33,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from pipelines import cloud_statements as statements
+from pipelines.cloud_allocations import ALLOCATIONS
 from pipelines.cloud_destination import Arrived, arriving_at
 from pipelines.cloud_engines import Engine
 from pipelines.cloud_known_events import EventsInCloud
@@ -224,6 +225,11 @@ class CloudSession(WarehouseSession):
     def long_text_type(self) -> str:  # type: ignore[override]
         """Of a column that our own SQL makes."""
         return self.warehouse.engine.long_text_type
+
+    @property
+    def allocations(self) -> str:
+        """SQL for what `raw.payout_events` says that a payout was allocated to."""
+        return ALLOCATIONS[self.warehouse.engine.dialect]
 
     @property
     def file_format(self) -> TLoaderFileFormat:

@@ -38,6 +38,27 @@ _ALLOCATION = (
 _ADDED_COLUMNS = {"quarantined_events": {"position": "bigint default 0", "replayed_at": "timestamp"}}
 
 
+_ALLOCATIONS = f"""
+    select
+        source_id,
+        event_id,
+        cast(position as bigint) as position,
+        item.commission_id,
+        item.adjustment_id,
+        {money_of("item.amount.amount")} as amount,
+        upper(item.amount.currency) as currency
+    from (
+        select source_id, event_id, unnest(items) as item, generate_subscripts(items, 1) as position
+        from (
+            select source_id, event_id, from_json(allocations, '{_ALLOCATION}') as items
+            from {DATASET}.payout_events
+            where allocations is not null
+        ) as payout_events
+    ) as allocations
+    where item is not null
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class DuckDBWarehouse(Warehouse):
     """
@@ -161,25 +182,10 @@ class DuckDBSession(WarehouseSession):
     runs_compiled: ClassVar[bool] = True
     """A build is one as well."""
 
-    allocations: ClassVar[str | None] = f"""
-        select
-            source_id,
-            event_id,
-            cast(position as bigint) as position,
-            item.commission_id,
-            item.adjustment_id,
-            {money_of("item.amount.amount")} as amount,
-            upper(item.amount.currency) as currency
-        from (
-            select source_id, event_id, unnest(items) as item, generate_subscripts(items, 1) as position
-            from (
-                select source_id, event_id, from_json(allocations, '{_ALLOCATION}') as items
-                from {DATASET}.payout_events
-                where allocations is not null
-            ) as payout_events
-        ) as allocations
-        where item is not null
-    """
+    @property
+    def allocations(self) -> str:
+        """SQL for what `raw.payout_events` says that a payout was allocated to."""
+        return _ALLOCATIONS
 
     def destination(self) -> Destination:  # type: ignore[type-arg]
         """Return the destination that writes in the transaction that `loading` holds."""

@@ -38,6 +38,26 @@ _COUNTED_BY_DAY = {*EVENT_COLUMNS, "quarantined_events", "deliveries"}
 """The tables whose rows of a day the status counts after each load."""
 
 
+_ALLOCATIONS = f"""
+    select
+        source_id,
+        event_id,
+        position,
+        item ->> 'commission_id' as commission_id,
+        item ->> 'adjustment_id' as adjustment_id,
+        case
+            when (item -> 'amount' ->> 'amount') ~ '^{MONEY_TEXT}$'
+            then cast(item -> 'amount' ->> 'amount' as numeric(28, 8))
+        end as amount,
+        upper(item -> 'amount' ->> 'currency') as currency
+    from {DATASET}.payout_events
+    cross join lateral json_array_elements(
+        case when json_typeof(cast(allocations as json)) = 'array' then cast(allocations as json) end
+    ) with ordinality as items (item, position)
+    where json_typeof(item) = 'object'
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresWarehouse(Warehouse):
     """
@@ -206,24 +226,10 @@ class PostgresSession(WarehouseSession):
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
 
-    allocations: ClassVar[str | None] = f"""
-        select
-            source_id,
-            event_id,
-            position,
-            item ->> 'commission_id' as commission_id,
-            item ->> 'adjustment_id' as adjustment_id,
-            case
-                when (item -> 'amount' ->> 'amount') ~ '^{MONEY_TEXT}$'
-                then cast(item -> 'amount' ->> 'amount' as numeric(28, 8))
-            end as amount,
-            upper(item -> 'amount' ->> 'currency') as currency
-        from {DATASET}.payout_events
-        cross join lateral json_array_elements(
-            case when json_typeof(cast(allocations as json)) = 'array' then cast(allocations as json) end
-        ) with ordinality as items (item, position)
-        where json_typeof(item) = 'object'
-    """
+    @property
+    def allocations(self) -> str:
+        """SQL for what `raw.payout_events` says that a payout was allocated to."""
+        return _ALLOCATIONS
 
     def destination(self) -> Destination:  # type: ignore[type-arg]
         """Return the destination that writes in the transaction that `loading` holds."""

@@ -228,10 +228,15 @@ class WarehouseSession(ABC):
 
     def inputs(self) -> set[str]:
         """Return the names of what `raw` may have and need not: the optional inputs ever loaded, and allocations."""
-        return self.table_names(DATASET) & {*INPUTS, ALLOCATIONS}
+        names = self.table_names(DATASET)
+        # Not looked for by name: the emulator of Snowflake lists no views.
+        shown = {ALLOCATIONS} if self.allocations is not None and "payout_events" in names else set()
+        return (names & {*INPUTS}) | shown
 
-    allocations: ClassVar[str | None] = None
-    """SQL of the view `ALLOCATIONS`, in the words of the engine; None where nobody has written it yet."""
+    @property
+    def allocations(self) -> str | None:
+        """SQL for what `raw.payout_events` says that a payout was allocated to; None where the engine has none."""
+        return None
 
     def show_allocations(self) -> None:
         """Take apart what `raw.payout_events` keeps as JSON text, so that no mart has to."""

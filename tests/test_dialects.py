@@ -20,6 +20,7 @@ import pytest
 from models.columns import EVENT_COLUMNS
 from models.inputs import INPUTS
 from pipelines import cloud_statements as statements
+from pipelines.cloud_allocations import ALLOCATIONS
 from pipelines.completeness import completeness, days_of_loads, ledger_by_source
 from pipelines.erasure import rows_with
 from pipelines.fates import KNOWN_SCHEMA
@@ -179,6 +180,7 @@ def our_own_sql(dialect: str) -> list[str]:
         statements.held_rows(tuple(EVENT_COLUMNS), KNOWN_SCHEMA.names, "event_id", 3, "1 = 1"),
         statements.table_names(information_schema),
         statements.columns(information_schema),
+        f"create or replace view raw.payout_allocations as {ALLOCATIONS[dialect]}",
         *statements.reshape("conversions"),
         *statements.republish("conversions", ["source_id", "conversion_id"]),
         *statements.make_lease(text_type),
