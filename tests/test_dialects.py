@@ -7,6 +7,7 @@ tests.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,9 @@ NOW = {
 def compiled(python: Path | str, target: str) -> list[tuple[str, str, str]]:
     """Name, branch and SQL of every model and data test."""
     program = [str(python), str(ROOT / "tests" / "compiling.py"), str(ROOT / "dbt_project"), target]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    # Where the project is not installed, what its environment brings to dbt still looks for it.
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=surroundings)
     assert done.returncode == 0, done.stderr[-2000:]
     return [tuple(each) for each in json.loads(done.stdout)]
 

@@ -124,8 +124,8 @@ def test_readers_never_wait_and_see_one_tested_build(built: PostgresLine, monkey
     published = built.sorted_marts()
     run = type(built.builder)._dbt
 
-    def spoiling(builder: Any, command: str, *arguments: str) -> int:
-        nodes = run(builder, command, *arguments)
+    def spoiling(builder: Any, command: str, *arguments: str, **named: Any) -> int:
+        nodes = run(builder, command, *arguments, **named)
         if command == "run":
             built.execute("delete from marts_building.partners")
         return nodes
