@@ -123,9 +123,9 @@ class Builder:
         fingerprint, load_seq, last = self._fingerprint(), session.last_load_seq(), session.last_build()
         if full_refresh or last is None or last.fingerprint != fingerprint or last.load_seq > load_seq:
             return BuildPlan(load_seq, fingerprint, selection=None)
-        unchanged = session.unchanged_since(last.load_seq)
         if last.load_seq == load_seq and not session.changed_inputs() and session.is_published(self.published):
             return None
+        unchanged = session.unchanged_since(last.load_seq)
         return BuildPlan(load_seq, fingerprint, downstream_of_changes(self._parsed_project(), unchanged, _GATE))
 
     def derive(self, session: WarehouseSession, plan: BuildPlan) -> tuple[int, int]:
