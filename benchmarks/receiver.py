@@ -24,10 +24,10 @@ from benchmarks.contest import Contest
 from benchmarks.cpu_profile import profile_table
 from benchmarks.load_generator import Load, LoadFailed
 from benchmarks.machine import cores_for, describe, file_system_of
+from benchmarks.receiver_memory import watch_memory
 from benchmarks.results import Entry, Run, machine_lines, markdown
 from benchmarks.rival_environments import Environments, NotRunnable
 from benchmarks.running_server import ServerFailed
-from benchmarks.soak import soak
 
 _SCRATCH = ROOT / "var" / "benchmarks"
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -54,7 +54,7 @@ def main() -> int:
     )
     try:
         if arguments.soak:
-            return soak(contest, Hookmart(environments), arguments.soak, say=_say)
+            return watch_memory(contest, Hookmart(environments), arguments.soak, say=_say)
         if arguments.profile:
             _say(profile_table(contest, Hookmart(environments), environments, scratch))
             return 0
