@@ -55,6 +55,14 @@ def partner(event_id: str, step: str, at: str, partner_id: str, **change: Any) -
     return posted(event_id, f"partner.{step}", at, partner=partner_id, change=whole)
 
 
+def deposit(event_id: str, source: str, day: str, amount: str, partner_id: str = "q1") -> Posted:
+    """A first deposit of *source* that qualified on the day it was made."""
+    at = f"2026-{day}T12:00:00Z"
+    made = {"id": event_id, "type": "first_deposit", "occurred_at": at, "value": money(amount)}
+    qualified = posted(event_id, "conversion.qualified", at, partner=partner_id, conversion=made)
+    return {**qualified, "source": source}
+
+
 ORDER = {"id": "v1", "type": "order", "occurred_at": "2026-01-01T00:00:00Z"}
 AMENDED = {**ORDER, "value": money("7", "USD")}
 DAYS = {"2026-03-28": 1, "2026-03-29": 2, "2026-03-30": 1, "2026-10-25": 2}
@@ -86,6 +94,13 @@ FIRST = [
     conversion("c6", "created", "2099-01-01T12:00:00Z", id="v6"),
     partner("p1", "approved", "2026-02-01T00:00:00Z", "p1"),
     partner("p2", "approved", "2026-02-01T00:00:00Z", "p2"),
+    # What the smallest deposit was judges a share, which judges another: each within 56 days, together more than 62.
+    deposit("d1", "read", "02-21", "10", "q2"),
+    deposit("d2", "read", "03-31", "10"),
+    deposit("d3", "read", "05-22", "30"),
+    deposit("e1", "touched", "02-21", "50", "q2"),
+    deposit("e2", "touched", "04-09", "20"),
+    deposit("e3", "touched", "05-30", "30"),
 ]
 LATER = [
     tracked("k9", "judged", "2026-05-03T10:00:00Z", partner="p2", validity="invalid", is_bot=True),
@@ -101,6 +116,8 @@ LATER = [
     conversion("c8", "created", "2025-12-24T10:00:00Z", value=money("1.00")),
     partner("p3", "registered", "2026-01-15T00:00:00Z", "p1"),
     partner("p4", "terminated", "2026-07-01T00:00:00Z", "p2", merged_into_partner_id="p1", reason_code="merged"),
+    deposit("d4", "read", "05-22", "30"),
+    deposit("e4", "touched", "03-02", "5", "q2"),
 ]
 
 
@@ -198,3 +215,16 @@ def test_a_late_event_back_dates_the_history_of_a_partner(line: Line) -> None:
         ("pending", date(2026, 1, 15)),
         ("active", date(2026, 2, 1)),
     ]
+
+
+def test_the_smallest_deposit_of_months_ago_judges_a_day(line: Line) -> None:
+    """It decides about a share that is the past of another, which is judged anew, though far away from either."""
+    baselines = line.query("""
+        select source_id, baseline
+        from marts.fraud_signals_daily
+        where
+            signal = 'first_deposits_at_minimum'
+            and (source_id, event_date) in (('read', date '2026-05-22'), ('touched', date '2026-05-30'))
+        order by source_id
+    """)
+    assert baselines == [{"source_id": "read", "baseline": 1.0}, {"source_id": "touched", "baseline": 0.0}]

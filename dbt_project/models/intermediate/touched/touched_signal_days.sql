@@ -1,6 +1,7 @@
 {#
-    A signal of a day is judged by up to 62 days before it, and among the partners of its source: so a touched day
-    touches the 62 after it, of all partners.
+    A signal of a day is judged by up to 62 days before it, and among the partners of its source. A first deposit is
+    also the measure of those of 56 days, whose share is what 56 more are judged by: so a touched day touches the 112
+    after it, of all partners.
 #}
 with
 
@@ -10,7 +11,7 @@ with
 
     offsets as (
 
-        {% for offset in range(63) %}
+        {% for offset in range(113) %}
             select {{ offset }} as days {{ "union all" if not loop.last }}
         {% endfor %}
 

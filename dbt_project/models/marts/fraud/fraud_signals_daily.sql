@@ -13,7 +13,10 @@ with
     {% if is_incremental() %}
         first_days as (
 
-            select source_id, {{ days_after("min(event_date)", -62) }} as first_date
+            select
+                source_id,
+                {{ days_after("min(event_date)", -62) }} as first_date,
+                {{ days_after("min(event_date)", -112) }} as first_deposit_date
             from {{ touched }}
             group by source_id
 
@@ -133,8 +136,11 @@ with
             event_date,
             {{ day_number("event_date") }} as day_number,
             min(case when status = 'qualified' then value_amount end) as smallest_value
-        from conversions
-        where conversion_type = 'first_deposit' and value_amount is not null
+        from all_conversions as deposits
+        where
+            conversion_type = 'first_deposit'
+            and value_amount is not null
+            and {{ read_since("deposits", "event_date", "first_deposit_date") }}
         group by 1, 2, 3
 
     ),
