@@ -4,13 +4,15 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvloop
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hookmart.inputs import load_inputs
-from hookmart.played_programme import TRUTH_FILE, PlayedProgramme, truth_of
+from hookmart.played_post import post_programme
+from hookmart.played_programme import PlayedProgramme, truth_of
 from hookmart.receiver_process import ReceiverProcess
 from hookmart.shown_marts import print_marts
 from hookmart.status import status_document
@@ -23,12 +25,11 @@ from pipelines.build import BuildReport
 from pipelines.load import LoadReport
 from pipelines.publish import CURRENT, FILE_NAME
 from sending.clock import SystemClock
-from sending.delivery import Delivery
 from sending.signing import Signer
-from simulator.back_office import INPUTS
-from simulator.delivery import deliveries
+from simulator.back_office import INPUTS, months_closed_at
 from simulator.faults import DEFAULT_FAULTS, Faults
 from simulator.flavour import Flavour
+from simulator.journal import Event
 from simulator.programme import ProgrammeSize
 from simulator.sender import SendReport, send
 from simulator.truth import Truth
@@ -67,10 +68,11 @@ def demonstrate(directory: Path, *, flavour: Flavour, size: ProgrammeSize, seed:
     settings = _prepared(directory)
     played = PlayedProgramme(settings, SOURCE, flavour, seed, size)
     office = directory / "office"
-    is_known = (office / TRUTH_FILE).exists() and truth_of(played, None, office).programme == played.key(None)
+    is_known = months_closed_at(office) is not None and truth_of(played, None, office).programme == played.key(None)
+    close_months = None if is_known else played.closing(None, office, is_gone_on_with=False)
     events = played.events(None, None if is_known else office, live_rate=None)
     with _progress() as progress:
-        sent = _post(settings, deliveries(events, _FAULTS, seed), progress)
+        sent = _post(settings, events, seed, close_months, progress)
         with _step(progress, "loading", None):
             loaded = loader_of(settings).load()
             load_inputs(settings)
@@ -83,21 +85,26 @@ def demonstrate(directory: Path, *, flavour: Flavour, size: ProgrammeSize, seed:
     _print_next(directory)
 
 
-def _post(settings: Settings, posts: Iterable[Delivery], progress: Progress) -> SendReport:
+def _post(
+    settings: Settings,
+    events: Iterable[Event],
+    seed: int,
+    close_months: Callable[[], None] | None,
+    progress: Progress,
+) -> SendReport:
     signer = Signer.of(settings.sources[SOURCE].signing, resolve_secrets(settings, os.environ)[SOURCE])
     with (
         ReceiverProcess(settings.path, log_level="warning") as receiver,
         _step(progress, "posting", None) as advance,
     ):
-        return uvloop.run(
-            send(
-                f"{receiver.url}/webhooks/{SOURCE}",
-                signer,
-                posts,
-                clock=SystemClock(_SPEED_OF_RETRIES),
-                on_progress=advance,
-            )
+        post = partial(
+            send,
+            f"{receiver.url}/webhooks/{SOURCE}",
+            signer,
+            clock=SystemClock(_SPEED_OF_RETRIES),
+            on_progress=advance,
         )
+        return uvloop.run(post_programme(post, events, _FAULTS, seed, close_months))
 
 
 def _prepared(directory: Path) -> Settings:

@@ -1,6 +1,6 @@
 """A programme as the commands play it: into which source, beside which files, and what is true of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from hookmart.terminal import OperationError
 from ingest.settings import Settings
-from simulator.back_office import INPUTS, BackOffice
+from pipelines.status import read_status
+from simulator.back_office import INPUTS, BackOffice, close_months, months_closed_at
 from simulator.flavour import Flavour
 from simulator.journal import Event
 from simulator.live import Present
@@ -78,9 +79,31 @@ class PlayedProgramme:
             (directory / _SECTIONS_FILE).write_text(sections_for(directory, self.source), encoding="utf-8")
             yield from self._played(self._programme(end, office), directory)
 
+    def closing(self, until: datetime | None, directory: Path, *, is_gone_on_with: bool) -> Callable[[], None]:
+        """
+        Return what closes the months in *directory*: once all that comes in time has been answered, to be called.
+
+        They are closed at that moment; where the same was played before, and is gone on with, or played again into a
+        source that holds it, as of when they were closed then. So ask for it before `events`, which opens them.
+        """
+        closed_at = months_closed_at(directory)
+        path = directory / TRUTH_FILE
+        is_known = path.is_file() and read_truth(path.read_bytes()).programme == self.key(until)
+        if not is_known or not (is_gone_on_with or self._is_held()):
+            closed_at = None
+        return lambda: close_months(directory, closed_at or datetime.now(UTC))
+
+    def _is_held(self) -> bool:
+        held = read_status(self.settings.warehouse.state).sources.get(self.source)
+        return held is not None and held.counts.loaded > 0
+
     def replayed_truth(self, until: datetime | None) -> Truth:
-        """Play once more for nobody, and return what is true of it."""
-        programme = self._programme(end_of_story(until))
+        """
+        Play once more for nobody, and return what is true of it.
+
+        Whether months were closed on the way is seen by the operator's file, where that is configured as an input.
+        """
+        programme = self._programme(end_of_story(until), closes_months=self._has_closed_months())
         for _event in programme.events():
             pass
         return programme.truth
@@ -91,9 +114,32 @@ class PlayedProgramme:
             directory.mkdir(parents=True, exist_ok=True)
             (directory / TRUTH_FILE).write_bytes(programme.truth.document())
 
-    def _programme(self, end: datetime, office: BackOffice | None = None, present: Present | None = None) -> Programme:
-        zone = ZoneInfo(self.settings.program.reporting_timezone)
-        return Programme(self.seed, self.size, end, self.flavour, zone=zone, office=office, present=present)
+    def _has_closed_months(self) -> bool:
+        periods = self.settings.inputs.configured.get("accounting_periods")
+        if periods is None or periods.path is None:
+            return False
+        root = Path(periods.path.anchor)
+        found = root.glob(str(periods.path.relative_to(root)))
+        return any(months_closed_at(path.parent) is not None for path in found)
+
+    def _programme(
+        self,
+        end: datetime,
+        office: BackOffice | None = None,
+        present: Present | None = None,
+        *,
+        closes_months: bool = False,
+    ) -> Programme:
+        return Programme(
+            self.seed,
+            self.size,
+            end,
+            self.flavour,
+            zone=ZoneInfo(self.settings.program.reporting_timezone),
+            office=office,
+            present=present,
+            closes_months=closes_months,
+        )
 
 
 def truth_of(played: PlayedProgramme, until: datetime | None, directory: Path | None) -> Truth:

@@ -5,6 +5,7 @@
 import os
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,12 +82,12 @@ def simulate(
     import uvloop
 
     from hookmart.chosen_source import chosen_source
+    from hookmart.played_post import post_programme
     from hookmart.played_programme import PlayedProgramme, truth_of
     from hookmart.played_source import played_source
     from hookmart.truth_check import check_truth, print_check
     from sending.clock import SystemClock
     from sending.delivery_log import DeliveryLog
-    from simulator.delivery import deliveries
     from simulator.programme import ProgrammeSize
     from simulator.sender import send
 
@@ -115,25 +116,28 @@ def simulate(
             err.print(f"left out: {name}, since {why}", markup=False)
         if live:
             rate = _LIVE_RATE if rate is None else rate
+        close_months = None
+        if out is not None and not live:
+            close_months = told.closing(until, out, is_gone_on_with=log is not None and log.exists())
         programme: Iterable[Event] = told.events(until, out, live_rate=rate if live else None)
         if journal is not None:
             programme = _written(programme, journal)
         show = stack.enter_context(busy("posting"))
         opened = None if log is None else stack.enter_context(DeliveryLog(log))
-        report = uvloop.run(
-            send(
-                played.url,
-                played.signer,
-                deliveries(programme, chosen.without(frozenset(left_out)), seed),
-                connections=connections,
-                rate=rate,
-                policy=policy,
-                clock=clock,
-                log=opened,
-                signed_url=played.signed_url,
-                on_progress=lambda done: show(f"{done:,}"),
-            )
+        post = partial(
+            send,
+            played.url,
+            played.signer,
+            connections=connections,
+            rate=rate,
+            policy=policy,
+            clock=clock,
+            log=opened,
+            signed_url=played.signed_url,
+            on_progress=lambda done: show(f"{done:,}"),
         )
+        faults_played = chosen.without(frozenset(left_out))
+        report = uvloop.run(post_programme(post, programme, faults_played, seed, close_months))
         print_document(_document(report), as_json=as_json)
         if report.undelivered or report.unexpected:
             raise typer.Exit(FAILED)

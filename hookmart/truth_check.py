@@ -17,11 +17,34 @@ from simulator.truth import MONEY_COLUMNS, StatementRow, Truth
 
 _SHOWN_ROWS = 100
 
+NOT_OF_THE_STORY = (
+    "event_from_the_future",
+    "event_id_conflict",
+    "missing_event_id",
+    "missing_fx_rate",
+    "quarantined_event",
+    "unattributed_spend",
+)
+"""Rules of exceptions that judge how events came, and what else was loaded; of all others, the story knows each."""
+
 _COUNTS = {
     "event_types": "select event_type, cast(sum(events) as bigint) from pipeline_freshness {where} group by 1",
     "conversions": "select status, count(*) from conversions {where} group by 1",
+    "partner_conversions": "select partner_id || ', ' || status, count(*) from conversions {where} group by 1",
+    "duplicate_conversions": "select 'conversions', count(duplicate_of_conversion_id) from conversions {where}",
     "rejections": "select category || ', ' || reason_code, count(*) from fraud_rejections {where} group by 1",
+    "tier_changes": """
+        select case when is_retroactive then 'retroactive ' else '' end || direction, count(*)
+        from tier_impact {where} group by 1
+    """,
+    "exceptions": f"""
+        select rule, count(*) from data_exceptions {{where}} and rule not in {NOT_OF_THE_STORY} group by 1
+    """,
 }
+_ADJUSTMENTS = """
+    select adjustment_type, currency, sum(amount) from commission_ledger {where} and adjustment_type is not null
+    group by 1, 2
+"""
 
 
 class Difference(NamedTuple):
@@ -29,7 +52,7 @@ class Difference(NamedTuple):
     One figure that the truth and the marts do not share.
 
     Attributes:
-        what: `statement`, `event_types`, `conversions`, `rejections` or `completeness`.
+        what: `statement`, `adjustments`, `completeness`, `event_types`, or one of `COUNTS`.
         where: Which row of it.
         truth: None where the truth has no such row; likewise *held*, of the marts.
     """
@@ -67,11 +90,16 @@ def check_truth(settings: Settings, source: str, truth: Truth) -> TruthCheck:
     where = "where source_id = '" + source.replace("'", "''") + "'"
     differences = list(_completeness_differences(settings, source, truth))
     figures = 3
-    for what, told in _told_counts(truth).items():
+    for what, told in {"event_types": truth.event_types, **truth.counts}.items():
         held = dict(_rows(settings, _COUNTS[what].format(where=where)))
         found = _count_differences(what, told, {name: count for name, count in held.items() if count})
         differences += found
         figures += len(told)
+    adjusted = {
+        (kind, currency): amount for kind, currency, amount in _rows(settings, _ADJUSTMENTS.format(where=where))
+    }
+    differences += _amount_differences(truth.adjustments, adjusted)
+    figures += len(truth.adjustments)
     statement = _held_statement(settings, where)
     told_rows = {row[:3]: row for row in _extended(truth, statement)}
     differences += _statement_differences(told_rows, statement)
@@ -114,14 +142,6 @@ def summary_of(check: TruthCheck) -> str:
     return f"{check.rows:,} rows of statements and {check.figures:,} other figures of {check.source}"
 
 
-def _told_counts(truth: Truth) -> dict[str, dict[str, int]]:
-    return {
-        "event_types": truth.event_types,
-        "conversions": truth.conversions,
-        "rejections": {f"{category}, {reason}": count for (category, reason), count in truth.rejections.items()},
-    }
-
-
 def _completeness_differences(settings: Settings, source: str, truth: Truth) -> Iterator[Difference]:
     held: Mapping[str, Any] = status_document(settings)["sources"].get(source, {})
     for name, told in (("loaded", truth.events), ("conflicting", 0), ("unexplained", 0)):
@@ -134,6 +154,16 @@ def _count_differences(what: str, told: Mapping[str, int], held: Mapping[str, in
         Difference(what, name, "count", told.get(name), held.get(name))
         for name in sorted({*told, *held})
         if told.get(name) != held.get(name)
+    ]
+
+
+def _amount_differences(
+    told: Mapping[tuple[str, str], Decimal], held: Mapping[tuple[str, str], Decimal]
+) -> list[Difference]:
+    return [
+        Difference("adjustments", " ".join(key), "amount", told.get(key), held.get(key))
+        for key in sorted({*told, *held})
+        if told.get(key) != held.get(key)
     ]
 
 
@@ -160,6 +190,7 @@ def _extended(truth: Truth, statement: Mapping[tuple[Any, ...], StatementRow]) -
                 transferred=nothing,
                 paid=nothing,
                 returned=nothing,
+                prior_period_amount=nothing,
             )
 
 

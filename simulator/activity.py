@@ -113,7 +113,7 @@ class Activity:
         lots: Decimal = _NOTHING,
     ) -> None:
         member, on = conversion.member, at.date()
-        if on >= self._span.until.date():
+        if on >= self._span.until.date() or member.is_test:
             return
         if member.plot is Plot.NEGATIVE_MONTH and on.replace(day=1) == member.approved_at.date().replace(day=1):
             # A winning streak, trades that were hedged badly, or refunds: whatever it is, it costs more than came in.

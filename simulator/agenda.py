@@ -18,9 +18,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _TABLE = """
-    create table entries (at integer, rank integer, number integer, event_type text, rest blob, postings blob);
+    create table entries (
+        at integer, rank integer, number integer, event_type text, rest blob, is_live integer, told blob
+    );
     create index entries_by_time on entries (at);
 """
+
+
+class Note(NamedTuple):
+    """
+    What the truth counts once an entry comes out.
+
+    Attributes:
+        what: Of which the truth keeps a count.
+        key: Under which it is counted.
+    """
+
+    what: str
+    key: str
+    change: int = 1
 
 
 class Entry(NamedTuple):
@@ -31,7 +47,9 @@ class Entry(NamedTuple):
         at: Aware UTC.
         number: Of the entry, in the order of writing.
         rest: Of the event's JSON: what follows its id and its times.
+        is_live: False for a test event.
         postings: What it moves in the books.
+        notes: What it changes in the counts.
     """
 
     at: datetime
@@ -39,7 +57,9 @@ class Entry(NamedTuple):
     number: int
     event_type: str
     rest: bytes
+    is_live: bool
     postings: tuple[Posting, ...]
+    notes: tuple[Note, ...]
 
 
 class Agenda:
@@ -70,12 +90,12 @@ class Agenda:
         self._near.sort()
         kept = self._room // 4
         rows = [
-            (_microseconds(entry.at), *entry[1:5], pickle.dumps(entry.postings) if entry.postings else None)
+            (_microseconds(entry.at), *entry[1:6], pickle.dumps(entry[6:]) if entry.postings or entry.notes else None)
             for entry in self._near[kept:]
         ]
         del self._near[kept:]
         self._file.execute("begin")
-        self._file.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", rows)
+        self._file.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", rows)
         self._file.execute("commit")
 
     def _fetched_before(self, moment: datetime) -> list[Entry]:
@@ -92,10 +112,11 @@ class Agenda:
                 number,
                 event_type,
                 rest,
+                bool(is_live),
                 # Written by this process a moment ago, into a file that nobody else can open.
-                pickle.loads(postings) if postings else (),  # noqa: S301
+                *(pickle.loads(told) if told else ((), ())),  # noqa: S301
             )
-            for at, rank, number, event_type, rest, postings in rows
+            for at, rank, number, event_type, rest, is_live, told in rows
         ]
 
 

@@ -75,7 +75,7 @@ class BackOffice:
         self._write("report", (kind, entity_id, partner_id, instant(at), currency, _text(amount)))
 
     def calendar(self, rng: Random, span: Span) -> None:
-        """Exchange rates of every day, and the months: those before the programme are closed, the others open."""
+        """Exchange rates of every day, and the months: the one before the programme is closed, the others are open."""
         reporting = WORTH_OF_ONE_EURO.get(self._reporting_currency)
         if reporting is not None:
             drift = {currency: 1.0 for currency in WORTH_OF_ONE_EURO if currency != self._reporting_currency}
@@ -93,6 +93,32 @@ class BackOffice:
 
     def _write(self, name: str, row: Sequence[object]) -> None:
         self._writers[name].writerow(row)
+
+
+def close_months(directory: Path, at: datetime) -> None:
+    """Close, at *at*, the months in *directory* that `Span.closed_months` names: what comes from then on is late."""
+    path = _periods_in(directory)
+    with path.open(encoding="utf-8", newline="") as file:
+        header, before, *months, last = csv.reader(file)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [header, before, *([month, instant(at)] for month, _ in months), last]
+        )
+
+
+def months_closed_at(directory: Path) -> datetime | None:
+    """Return when the months in *directory* were closed; None while they are open, or are not there."""
+    path = _periods_in(directory)
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *periods = csv.reader(file)
+    months = periods[1:] if tuple(header) == _HEADERS["accounting_periods"] else []
+    return datetime.fromisoformat(months[0][1]) if months and months[0][1] else None
+
+
+def _periods_in(directory: Path) -> Path:
+    return directory / "accounting_periods.csv"
 
 
 def placement_cost(rng: Random, member: Member, events: int) -> Decimal:

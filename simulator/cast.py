@@ -1,7 +1,7 @@
 """The partners of a played programme through time: who they are, when they join and leave, what tier they stand in."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
@@ -37,12 +37,24 @@ class Span:
             first = (first + timedelta(days=32)).replace(day=1)
         return found
 
+    def closed_months(self) -> list[date]:
+        """First days of the months that the operator closes once they are told: all but the last."""
+        return [first.date() for first in self.first_of_months()[:-1]]
+
 
 @dataclass(frozen=True, slots=True)
 class TierMove:
+    """
+    A step up or down.
+
+    Attributes:
+        retroactive_from: From when on commissions are to be as if it had been taken then; None where not.
+    """
+
     at: datetime
     previous: Tier
     new: Tier
+    retroactive_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,17 @@ class Member:
             current = move.new if at >= move.at else current
         return current
 
+    def move_behind(self, at: datetime) -> TierMove | None:
+        """The later move, if any, that is to hold at *at* already."""
+        for move in self.tier_moves:
+            if move.retroactive_from is not None and move.retroactive_from <= at < move.at:
+                return move
+        return None
+
+    @property
+    def is_test(self) -> bool:
+        return self.plot is Plot.SANDBOX
+
     def snapshot(self, at: datetime) -> JsonObject:
         """The partner as every event carries it."""
         return {
@@ -119,7 +142,7 @@ class Member:
             "signup_source": "conference" if self.number % 3 == 1 else "website",
             "registered_at": instant(self.registered_at),
             "version": version,
-            "is_test": False,
+            "is_test": self.is_test,
         }
 
     @property
@@ -142,6 +165,8 @@ def gather(principals: tuple[Profile, ...], count: int, span: Span, journal: Jou
         approved_at = registered_at + timedelta(hours=rng.randint(20, 50), seconds=rng.randint(0, 3599))
         left_at = _leaves_at(profile.plot, span, rng)
         partner_id = journal.name("ptn")
+        if profile.plot is Plot.SANDBOX:
+            journal.test_partners.add(partner_id)
         account = profile.shares_account_with
         members.append(
             Member(
@@ -197,12 +222,20 @@ def _leaves_at(plot: Plot, span: Span, rng: Random) -> datetime | None:
 def _tier_moves(plot: Plot, span: Span, approved_at: datetime, rng: Random) -> tuple[TierMove, ...]:
     months = [first + timedelta(minutes=5) for first in span.first_of_months() if first > approved_at]
     if plot is Plot.CLAWED_BACK and months:
-        return (TierMove(months[0], BRONZE, SILVER), *(TierMove(month, SILVER, GOLD) for month in months[2:3]))
+        return (TierMove(months[0], BRONZE, SILVER), *(_reached_within(month, SILVER, GOLD) for month in months[1:2]))
     if plot is Plot.NEGATIVE_MONTH and len(months) > 1:
         return (TierMove(months[1], SILVER, BRONZE),)
     if plot is Plot.ORDINARY and months and rng.random() < 0.4:
-        return (TierMove(rng.choice(months), BRONZE, SILVER),)
+        month = rng.choice(months)
+        return ((_reached_within if rng.random() < 0.4 else TierMove)(month, BRONZE, SILVER),)
     return ()
+
+
+def _reached_within(month: datetime, previous: Tier, new: Tier) -> TierMove:
+    """A tier that is reached in the course of *month*, and holds for the whole of it."""
+    # Before anything of the month can have been paid and taken back.
+    first = month.replace(hour=0, minute=0)
+    return TierMove(first + timedelta(days=11, hours=12, minutes=15), previous, new, retroactive_from=first)
 
 
 def _write_change(

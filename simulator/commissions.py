@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from simulator.agenda import Note
 from simulator.cast import Member
 from simulator.conversions import Conversion
 from simulator.journal import Journal
@@ -66,6 +67,12 @@ class Commission:
     def calculate(self, journal: Journal) -> None:
         self._write(journal, self.calculated_at, "commission.calculated", {}, self._account.calculate(self.amount))
 
+    def repeat(self, journal: Journal, at: datetime) -> None:
+        """Calculate once more without a new version, as by a job that ran twice: another event that books nothing."""
+        self.version -= 1
+        note = Note("exceptions", "duplicate_commission_calculated")
+        self._write(journal, at, "commission.calculated", {}, (), (note,))
+
     def restate(self, journal: Journal, at: datetime, amount: Decimal) -> None:
         """Calculate anew, as a higher version of the same; only before anything else is said of it."""
         self.amount = amount
@@ -80,7 +87,7 @@ class Commission:
             "amount_after": money(self.amount, self.currency),
             "related_conversion_id": self.conversion.conversion_id if self.conversion else None,
         }
-        postings = self._account.adjust(delta, adjustment_id)
+        postings = self._account.adjust(delta, adjustment_id, why.kind)
         self._write(journal, at, "commission.adjusted", {"adjustment": adjustment}, postings)
 
     def approve(self, journal: Journal, at: datetime, variance: Decimal = Decimal(0)) -> None:
@@ -93,14 +100,24 @@ class Commission:
             "payable_on": day((at + timedelta(days=31)).replace(day=5)),
             "actor": actor("system", "holdback"),
         }
-        self._write(journal, at, "commission.approved", {"approval": approval}, self._account.approve(self.amount))
+        notes = (Note("exceptions", "approval_variance"),) if variance else ()
+        postings = self._account.approve(self.amount)
+        self._write(journal, at, "commission.approved", {"approval": approval}, postings, notes)
 
     def _write(
-        self, journal: Journal, at: datetime, event_type: str, extra: JsonObject, postings: tuple[Posting, ...]
+        self,
+        journal: Journal,
+        at: datetime,
+        event_type: str,
+        extra: JsonObject,
+        postings: tuple[Posting, ...],
+        notes: tuple[Note, ...] = (),
     ) -> None:
         self.version += 1
         data: JsonObject = {"commission": self._view(), "partner": self.member.snapshot(at), **extra}
-        journal.write(at, event_type, data, postings)
+        is_live = self.conversion is None or self.conversion.is_live
+        counting = () if self.member.partner_id in journal.test_partners else notes
+        journal.write(at, event_type, data, postings, counting, is_live=is_live)
 
     def _view(self) -> JsonObject:
         deal, conversion, source = self.member.profile.deal, self.conversion, self.source
@@ -141,8 +158,7 @@ def adjust_account(
     if counterparty is not None:
         adjustment["counterparty_partner_id"] = counterparty.partner_id
     data: JsonObject = {"commission": None, "partner": member.snapshot(at), "adjustment": adjustment}
-    is_transfer = why.kind == "partner_transfer"
-    postings = account_adjusted(member.partner_id, currency, delta, adjustment_id, is_transfer=is_transfer)
+    postings = account_adjusted(member.partner_id, currency, delta, adjustment_id, why.kind)
     journal.write(at, "commission.adjusted", data, postings)
 
 

@@ -1,9 +1,10 @@
 """A conversion of the played programme: it is created, then qualified, rejected or corrected, and says so each time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from simulator.agenda import Note
 from simulator.cast import Member
 from simulator.journal import Journal
 from simulator.visits import Visit
@@ -54,6 +55,8 @@ class Conversion:
         value: In *currency*; none for a registration.
         details: Of the qualifying event, beside its kind and the deposit.
         has_deposit: Whether the value is a deposit, so that the qualifying event repeats it.
+        order_id: In the shop's own books; the same on two conversions of one order. None for one of its own.
+        is_live: False for one that somebody tries out.
     """
 
     conversion_id: str
@@ -69,12 +72,44 @@ class Conversion:
     currency: str
     details: JsonObject
     has_deposit: bool = False
+    order_id: str | None = None
+    is_live: bool = True
     status: str = "pending"
     version: int = 0
-    _told_status: str | None = None
+    _told: tuple[Note, ...] = ()
 
     def create(self, journal: Journal) -> None:
         self._write(journal, self.occurred_at + timedelta(seconds=1), "conversion.created", {})
+
+    def twin(self, journal: Journal, at: datetime) -> "Conversion":
+        """The same order once more, under an id of its own, as when a shop reports it twice; nothing is written."""
+        return replace(
+            self,
+            conversion_id=journal.name("cnv"),
+            order_id=self._order_id,
+            occurred_at=at,
+            status="pending",
+            version=0,
+            _told=(),
+        )
+
+    def create_twin(self, journal: Journal) -> None:
+        """Create it as the twin it is, which does not count as a conversion of its own."""
+        notes = (Note("duplicate_conversions", "conversions"), Note("exceptions", "duplicate_business_key"))
+        self._write(journal, self.occurred_at + timedelta(seconds=1), "conversion.created", {}, notes)
+
+    def reattribute(self, journal: Journal, at: datetime, heir: Member) -> None:
+        """It turns out to be owed to *heir*."""
+        changes: list[JsonObject] = [
+            {"field": "partner.id", "old": self.member.partner_id, "new": heir.partner_id},
+        ]
+        self.member = heir
+        update: JsonObject = {
+            "reason_code": "credited_other_partner",
+            "reason_detail": "an earlier click of this partner was found",
+            "actor": actor("user", heir.manager_id),
+        }
+        self._write(journal, at, "conversion.updated", {"changes": changes, "update": update})
 
     def qualify(self, journal: Journal, at: datetime, preview: JsonObject | None) -> None:
         """Qualify at *at*; *preview* is what `commission_preview` says, without booking anything."""
@@ -108,8 +143,8 @@ class Conversion:
             "rejected_at": instant(at),
             "is_final": why.is_final,
         }
-        if self._write(journal, at, "conversion.rejected", {"rejection": rejection}):
-            journal.tally.rejections[why.category, why.reason_code] += 1
+        notes = (Note("rejections", f"{why.category}, {why.reason_code}"),)
+        self._write(journal, at, "conversion.rejected", {"rejection": rejection}, notes)
 
     def correct_value(self, journal: Journal, at: datetime, new_value: Decimal) -> None:
         """The value turns out to be *new_value*."""
@@ -124,7 +159,9 @@ class Conversion:
         }
         self._write(journal, at, "conversion.updated", {"changes": changes, "update": update})
 
-    def _write(self, journal: Journal, at: datetime, event_type: str, extra: JsonObject) -> bool:
+    def _write(
+        self, journal: Journal, at: datetime, event_type: str, extra: JsonObject, notes: tuple[Note, ...] = ()
+    ) -> None:
         self.version += 1
         data: JsonObject = {
             "conversion": self._view(),
@@ -134,20 +171,26 @@ class Conversion:
             "qualifying_event": self._qualifying_event(),
             **extra,
         }
-        is_told = journal.write(at, event_type, data)
-        if is_told:
-            if self._told_status is not None:
-                journal.tally.conversions[self._told_status] -= 1
-            journal.tally.conversions[self.status] += 1
-            self._told_status = self.status
-        return is_told
+        now: tuple[Note, ...] = (
+            Note("conversions", self.status),
+            Note("partner_conversions", f"{self.member.partner_id}, {self.status}"),
+        )
+        before = tuple(note._replace(change=-1) for note in self._told)
+        if self.member.partner_id in journal.test_partners:
+            now = before = notes = ()
+        if journal.write(at, event_type, data, (), (*before, *now, *notes), is_live=self.is_live):
+            self._told = now
+
+    @property
+    def _order_id(self) -> str:
+        return self.order_id or f"ext_{self.conversion_id.removeprefix('cnv_')}"
 
     def _view(self) -> JsonObject:
         return {
             "id": self.conversion_id,
             "type": self.conversion_type,
             "vertical": self.member.profile.deal.vertical,
-            "external_id": f"ext_{self.conversion_id.removeprefix('cnv_')}",
+            "external_id": self._order_id,
             "status": self.status,
             "occurred_at": instant(self.occurred_at),
             # What comes later is no sooner or later for how the click was made.

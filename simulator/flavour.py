@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from simulator.deals import Deal, Earning, Step
+from simulator.mishaps import Chances
 from simulator.roster import Plot, Profile
 
 
@@ -27,17 +28,20 @@ class Cast(NamedTuple):
     Attributes:
         site: Where visitors land.
         principals: A parent stands before its children.
+        mishaps: How often orders go wrong.
     """
 
     site: str
     principals: tuple[Profile, ...]
+    mishaps: Chances
 
 
 @cache
 def cast_of(flavour: Flavour) -> Cast:
     told = tomllib.loads((files("simulator") / "flavours" / f"{flavour}.toml").read_text(encoding="utf-8"))
     deals = {name: _deal(deal) for name, deal in told["deals"].items()}
-    return Cast(told["site"], tuple(_profile(each, deals) for each in told["partners"]))
+    principals = tuple(_profile(each, deals) for each in told["partners"])
+    return Cast(told["site"], principals, Chances(**told["mishaps"]))
 
 
 def _profile(told: dict[str, Any], deals: dict[str, Deal]) -> Profile:

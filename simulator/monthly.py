@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from simulator.activity import Activity
-from simulator.agenda import Diary, Task
+from simulator.agenda import Diary, Note, Task
 from simulator.cast import Member, Span, TierMove
 from simulator.commissions import Commission, adjust_account
 from simulator.deals import Earning
@@ -86,13 +86,15 @@ class MonthEnd:
 
     def _moving(self, member: Member, move: TierMove) -> Task:
         def write(at: datetime) -> None:
-            last_month = (at - timedelta(days=2)).date().replace(day=1)
-            count = self._qualified[member.partner_id, last_month]
+            counted_month = (at - timedelta(days=2)).date().replace(day=1)
+            count = self._qualified[member.partner_id, counted_month]
             data: JsonObject = {
                 "partner": member.snapshot(at),
                 "tier_change": _tier_change(self._journal, member, move, count),
             }
-            self._journal.write(at, "commission.tier_changed", data)
+            kind = f"{'retroactive ' if move.retroactive_from else ''}{_direction(move)}"
+            notes = () if member.is_test else (Note("tier_changes", kind),)
+            self._journal.write(at, "commission.tier_changed", data, (), notes)
 
         return write
 
@@ -100,7 +102,7 @@ class MonthEnd:
 def _tier_change(journal: Journal, member: Member, move: TierMove, count: int) -> JsonObject:
     deal, currency = member.profile.deal, member.profile.currency
     rate = deal.main
-    is_up = move.new.rank > move.previous.rank
+    is_up = _direction(move) == "up"
     last_day = move.at - timedelta(days=1)
     return {
         "id": journal.name("tch"),
@@ -109,14 +111,18 @@ def _tier_change(journal: Journal, member: Member, move: TierMove, count: int) -
         "new_tier": move.new.view() | {"rate": rate and rate.rate_view(move.new, currency)},
         "effective_from": day(move.at),
         "effective_to": None,
-        "is_retroactive": False,
-        "retroactive_from": None,
+        "is_retroactive": move.retroactive_from is not None,
+        "retroactive_from": None if move.retroactive_from is None else day(move.retroactive_from),
         "trigger": {
             "metric": "qualified_customers",
             "value": str(count),
             "threshold": str(count if is_up else count + 2),
             "period": {"start": day(last_day.replace(day=1)), "end": day(last_day)},
         },
-        "direction": "up" if is_up else "down",
+        "direction": _direction(move),
         "actor": actor("system", "tier-engine"),
     }
+
+
+def _direction(move: TierMove) -> str:
+    return "up" if move.new.rank > move.previous.rank else "down"

@@ -116,7 +116,7 @@ class Pace:
 
     def _events_per_journey(self) -> float:
         guess, weight = _FIRST_GUESS
-        types = self._journal.tally.event_types
+        types = self._journal.written
         others = types.total() - types["click.tracked"]
         return (guess * weight + others) / (weight + self._journeys)
 

@@ -20,6 +20,7 @@ class Posting(NamedTuple):
 
     Attributes:
         commission_id: Whose commission it is for; with *adjustment_id* it says what a payout may settle.
+        kind: The contract's `adjustment.type`, of an adjustment.
     """
 
     partner_id: str
@@ -30,6 +31,12 @@ class Posting(NamedTuple):
     in_transit: Decimal
     commission_id: str | None = None
     adjustment_id: str | None = None
+    kind: str | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        """What the balance gains."""
+        return self.pending + self.payable + self.in_transit
 
     @property
     def is_due(self) -> bool:
@@ -55,12 +62,12 @@ class CommissionAccount:
         self.pending += delta
         return (self._posting("earned", pending=delta),)
 
-    def adjust(self, delta: Decimal, adjustment_id: str) -> tuple[Posting, ...]:
+    def adjust(self, delta: Decimal, adjustment_id: str, kind: str) -> tuple[Posting, ...]:
         """Change what is owed: payable after the approval, pending before it."""
         if self._is_approved:
-            return (self._posting("adjusted", payable=delta, adjustment_id=adjustment_id),)
+            return (self._posting("adjusted", payable=delta, adjustment_id=adjustment_id, kind=kind),)
         self.pending += delta
-        return (self._posting("adjusted", pending=delta, adjustment_id=adjustment_id),)
+        return (self._posting("adjusted", pending=delta, adjustment_id=adjustment_id, kind=kind),)
 
     def approve(self, approved: Decimal) -> tuple[Posting, ...]:
         """Make payable what is pending, after making *approved* of it where that differs; only the first one counts."""
@@ -78,18 +85,19 @@ class CommissionAccount:
         pending: Decimal = _NOTHING,
         payable: Decimal = _NOTHING,
         adjustment_id: str | None = None,
+        kind: str | None = None,
     ) -> Posting:
         return Posting(
-            self.partner_id, self.currency, flow, pending, payable, _NOTHING, self.commission_id, adjustment_id
+            self.partner_id, self.currency, flow, pending, payable, _NOTHING, self.commission_id, adjustment_id, kind
         )
 
 
 def account_adjusted(
-    partner_id: str, currency: str, delta: Decimal, adjustment_id: str, *, is_transfer: bool
+    partner_id: str, currency: str, delta: Decimal, adjustment_id: str, kind: str
 ) -> tuple[Posting, ...]:
     """Book an adjustment of the account as a whole: payable at once."""
-    flow: Flow = "transferred" if is_transfer else "adjusted"
-    return (Posting(partner_id, currency, flow, _NOTHING, delta, _NOTHING, None, adjustment_id),)
+    flow: Flow = "transferred" if kind == "partner_transfer" else "adjusted"
+    return (Posting(partner_id, currency, flow, _NOTHING, delta, _NOTHING, None, adjustment_id, kind),)
 
 
 class PayoutAccount:

@@ -20,6 +20,7 @@ class Plot(Enum):
     ACCOMPLICE = "accomplice"  # paid to the ring's account; forced clicks, stolen cards
     TERMINATED = "terminated"  # brand bidding; what was not yet paid is forfeited
     MERGED = "merged"  # goes over into another partner, which takes the balance along
+    SANDBOX = "sandbox"  # the operator's own, to try things out; nothing of it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ class Profile:
 _FIRST_WORDS = ("Amber", "Harbour", "Juniper", "Lumen", "Meridian", "Opal", "Pioneer", "Quarry", "Silverline", "Vista")
 _LAST_WORDS = ("Affiliates", "Collective", "Digital", "Guides", "Media", "Networks", "Partners", "Reviews", "Studio")
 CROOKED = frozenset({Plot.RING, Plot.ACCOMPLICE})
+_UNIQUE = CROOKED | {Plot.SANDBOX}
 
 
 def profiles(principals: tuple[Profile, ...], count: int, rng: Random) -> list[Profile]:
     """*count* profiles: the *principals* first, then ordinary partners on the same deals under names of their own."""
-    honest = [profile for profile in principals if profile.plot not in CROOKED]
+    honest = [profile for profile in principals if profile.plot not in _UNIQUE]
     ordinary = [_ordinary(honest[index % len(honest)], index, rng) for index in range(len(principals), count)]
     return [*principals[:count], *ordinary]
 

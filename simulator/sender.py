@@ -93,6 +93,7 @@ async def send(
     log: DeliveryLog | None = None,
     signed_url: str | None = None,
     on_progress: Callable[[int], None] | None = None,
+    report: SendReport | None = None,
 ) -> SendReport:
     """
     Post all *posts* to *url*, each signed anew at every attempt, or spoilt as its kind says.
@@ -106,12 +107,13 @@ async def send(
         log: Where it is recorded, and taken up again; None keeps it in memory.
         signed_url: As the receiver knows it, where a proxy changes it and the signature covers it.
         on_progress: Called with the number of posts done, after each attempt.
+        report: Of what was sent before, to be gone on with.
 
     Raises:
         ValueError: *connections* or *rate* is not positive, or *url* is not an http or https address.
         LogFailed: The log cannot be written.
     """
-    report = SendReport()
+    report = SendReport() if report is None else report
     chosen = policy or Policy()
 
     def observe(delivery: Delivery, answer: Answer, verdict: Verdict) -> None:

@@ -8,7 +8,7 @@ from random import Random
 from simulator.cast import Member
 from simulator.commissions import Commission
 from simulator.conversions import Conversion, Customer
-from simulator.deals import Earning, Step
+from simulator.deals import Earning, Step, Tier
 from simulator.journal import Journal
 from simulator.visits import Visit
 from simulator.wire import JsonObject, money, price, rounded, share
@@ -37,6 +37,7 @@ def convert(
     *,
     number: int = 1,
     luck: Luck = Luck.any,
+    is_live: bool = True,
 ) -> Conversion:
     """The conversion of *step*: for the first time, or as its repetition *number* from 2 on."""
     # A share of the value can only be owed in the currency of the value.
@@ -58,7 +59,17 @@ def convert(
         currency=currency,
         details=_details(rng, step.kind, value, currency, number),
         has_deposit=step.kind == "deposit",
+        is_live=is_live,
     )
+
+
+def owed(conversion: Conversion, earning: Earning, tier: Tier) -> Decimal:
+    """What is owed for *conversion*, as it is now, to a partner in *tier*."""
+    currency = conversion.member.profile.currency
+    rate = earning.rate(tier, currency)
+    if _is_share(conversion, earning):
+        return share(conversion.value or Decimal(0), rate, currency)
+    return rounded(rate * _quantity(conversion), currency)
 
 
 def earn(journal: Journal, conversion: Conversion, earning: Earning, at: datetime, hold_days: int) -> list[Commission]:
@@ -66,10 +77,7 @@ def earn(journal: Journal, conversion: Conversion, earning: Earning, at: datetim
     member = conversion.member
     currency, value = member.profile.currency, conversion.value
     tier = member.tier(at)
-    rate = earning.rate(tier, currency)
-    quantity = Decimal(str(conversion.details.get("trade_volume_lots", "1")))
-    is_share = earning.rate_type == "percent" and value is not None
-    owed = share(value or Decimal(0), rate, currency) if is_share else rounded(rate * quantity, currency)
+    is_share = _is_share(conversion, earning)
     commission = Commission(
         commission_id=journal.name("cms"),
         member=member,
@@ -77,13 +85,21 @@ def earn(journal: Journal, conversion: Conversion, earning: Earning, at: datetim
         model=earning.model,
         component=earning.component,
         rate=earning.rate_view(tier, currency),
-        amount=owed,
+        amount=owed(conversion, earning, tier),
         calculated_at=at,
         hold_days=hold_days,
         basis={"kind": conversion.kind, "amount": money(value, currency)} if is_share and value is not None else None,
-        quantity=quantity,
+        quantity=_quantity(conversion),
     )
     return [commission, *_overrides(journal, commission, at)]
+
+
+def _is_share(conversion: Conversion, earning: Earning) -> bool:
+    return earning.rate_type == "percent" and conversion.value is not None
+
+
+def _quantity(conversion: Conversion) -> Decimal:
+    return Decimal(str(conversion.details.get("trade_volume_lots", "1")))
 
 
 def _overrides(journal: Journal, commission: Commission, at: datetime) -> list[Commission]:

@@ -6,7 +6,7 @@ however many events there are. No mart, and nothing that builds one, has a part 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -16,7 +16,7 @@ import orjson
 
 from simulator.postings import Posting
 
-_FORMAT = 1
+_FORMAT = 2
 _NOTHING = Decimal(0)
 
 
@@ -26,13 +26,13 @@ class Tally:
     How many there are of what.
 
     Attributes:
-        conversions: By the status each has at last.
-        rejections: By category and reason, one for every rejecting event.
+        event_types: Without test events.
+        counts: Of each thing that is noted, by key.
     """
 
     event_types: Counter[str] = field(default_factory=Counter)
-    conversions: Counter[str] = field(default_factory=Counter)
-    rejections: Counter[tuple[str, str]] = field(default_factory=Counter)
+    test_events: int = 0
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 class StatementRow(NamedTuple):
@@ -51,9 +51,11 @@ class StatementRow(NamedTuple):
     pending_balance: Decimal
     payable_balance: Decimal
     in_transit_balance: Decimal
+    prior_period_amount: Decimal
 
 
 MONEY_COLUMNS = StatementRow._fields[3:]
+_BALANCES = ("closing_balance", "pending_balance", "payable_balance", "in_transit_balance")
 
 
 @dataclass(slots=True)
@@ -62,25 +64,45 @@ class _Month:
     pending: Decimal = _NOTHING
     payable: Decimal = _NOTHING
     in_transit: Decimal = _NOTHING
+    prior: Decimal = _NOTHING
 
 
 class Books:
-    """The accountant: postings in, statement out."""
+    """
+    The accountant: postings in, statement out.
 
-    def __init__(self, zone: tzinfo) -> None:
-        """Begin months at midnight in *zone*."""
+    Attributes:
+        adjustments: What was adjusted, by type and currency.
+    """
+
+    def __init__(self, zone: tzinfo, closed: Collection[date] = ()) -> None:
+        """
+        Begin months at midnight in *zone*.
+
+        Args:
+            closed: Months, by their first day, that were closed when what is late came.
+        """
         self._zone = zone
+        self._closed = frozenset(closed)
+        self.adjustments: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._months: dict[tuple[str, str], dict[date, _Month]] = defaultdict(lambda: defaultdict(_Month))
 
-    def book(self, at: datetime, postings: Sequence[Posting]) -> None:
-        """Book what happened *at*; in any order of time."""
-        month = at.astimezone(self._zone).date().replace(day=1)
+    def book(self, at: datetime, postings: Sequence[Posting], *, is_late: bool = False) -> None:
+        """Book what happened *at*, in any order of time; what is late in the first month that is not closed."""
+        effective = month = at.astimezone(self._zone).date().replace(day=1)
+        while is_late and month in self._closed:
+            month = _next_month(month)
         for posting in postings:
             booked = self._months[posting.partner_id, posting.currency][month]
-            booked.flows[posting.flow] += posting.payable + posting.pending + posting.in_transit
+            booked.flows[posting.flow] += posting.amount
             booked.pending += posting.pending
             booked.payable += posting.payable
             booked.in_transit += posting.in_transit
+            # What is moved from one balance to another changes none of a month before.
+            if month != effective and posting.flow != "moved":
+                booked.prior += posting.amount
+            if posting.kind is not None:
+                self.adjustments[posting.kind, posting.currency] += posting.amount
 
     def statement(self) -> Iterator[StatementRow]:
         """From the first month of each partner and currency to the last month of anybody, without a gap."""
@@ -120,8 +142,23 @@ class Books:
                     pending,
                     payable,
                     in_transit,
+                    booked.prior,
                 )
                 opening, month = closing, _next_month(month)
+
+
+COUNTS = (
+    "conversions",
+    "partner_conversions",
+    "duplicate_conversions",
+    "rejections",
+    "tier_changes",
+    "exceptions",
+)
+"""
+What is counted: conversions by the status each has at last, and by partner and status; those that are the same order as
+another one; rejecting events by category and reason; tier changes by direction; exceptions by rule.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +169,23 @@ class Truth:
     Attributes:
         programme: Which one it is; any other has another.
         timezone: In which months begin.
-        rejections: By category and reason.
+        event_types: How many events of each type count.
+        test_events: How many say that they are test events; they are loaded, and nothing of them counts.
+        counts: How many there are of what, by name and key; see `COUNTS`.
+        adjustments: What was adjusted in all, by type and currency.
     """
 
     programme: str
     timezone: str
     event_types: dict[str, int]
-    conversions: dict[str, int]
-    rejections: dict[tuple[str, str], int]
+    test_events: int
+    counts: dict[str, dict[str, int]]
+    adjustments: dict[tuple[str, str], Decimal]
     statement: tuple[StatementRow, ...]
 
     @property
     def events(self) -> int:
-        return sum(self.event_types.values())
+        return sum(self.event_types.values()) + self.test_events
 
     @property
     def balances(self) -> tuple[StatementRow, ...]:
@@ -159,15 +200,14 @@ class Truth:
                 "programme": self.programme,
                 "timezone": self.timezone,
                 "events": self.events,
+                "test_events": self.test_events,
                 "event_types": dict(sorted(self.event_types.items())),
-                "conversions": dict(sorted(self.conversions.items())),
-                "rejections": [
-                    {"category": category, "reason_code": reason, "rejections": count}
-                    for (category, reason), count in sorted(self.rejections.items())
+                **{name: dict(sorted(self.counts.get(name, {}).items())) for name in COUNTS},
+                "adjustments": [
+                    {"type": kind, "currency": currency, "amount": format(amount, "f")}
+                    for (kind, currency), amount in sorted(self.adjustments.items())
                 ],
-                "balances": [
-                    _amounts_as_text(row, ("partner_id", "currency", *MONEY_COLUMNS[-4:])) for row in self.balances
-                ],
+                "balances": [_amounts_as_text(row, ("partner_id", "currency", *_BALANCES)) for row in self.balances],
                 "statement": [_amounts_as_text(row, row._fields) for row in self.statement],
             },
             option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
@@ -187,8 +227,9 @@ def read_truth(document: bytes) -> Truth:
             programme=told["programme"],
             timezone=told["timezone"],
             event_types=told["event_types"],
-            conversions=told["conversions"],
-            rejections={(row["category"], row["reason_code"]): row["rejections"] for row in told["rejections"]},
+            test_events=told["test_events"],
+            counts={name: told[name] for name in COUNTS},
+            adjustments={(row["type"], row["currency"]): Decimal(row["amount"]) for row in told["adjustments"]},
             statement=tuple(
                 StatementRow(
                     date.fromisoformat(row["month"]),

@@ -28,10 +28,13 @@ _FARM_REJECTIONS: tuple[tuple[int, Rejection], ...] = (
 
 PARTNER_LEFT = Rejection("partner_not_active", "compliance", "rule", "partner had left before qualification")
 CANCELLED = Rejection("order_cancelled", "commercial", "advertiser", "customer withdrew in the first days")
+DUPLICATE = Rejection("duplicate_conversion", "commercial", "rule", "same order under another id")
 CHARGED_BACK = Rejection("chargeback", "commercial", "provider", "card chargeback")
 
 REVERSAL = Adjustment("reversal", "conversion_rejected", "conversion reversed", actor("rule", "reversal"))
 RECALCULATED = Adjustment("correction", "amount_corrected", "value was corrected", actor("system", "recalculation"))
+REATTRIBUTED = Adjustment("reversal", "credited_other_partner", "owed to another partner", actor("user", "fin_3"))
+RETRO_TIER = Adjustment("retro_tier", "tier_reached", "tier holds for the month", actor("system", "tier-engine"))
 GOODWILL = Adjustment("correction", "rate_agreed", "rate as agreed by e-mail", actor("user", "fin_3"))
 CHARGEBACK = Adjustment("chargeback", "chargeback", "card chargeback", actor("provider", "card-scheme"))
 CLAWBACK = Adjustment("clawback", "chargeback", "card chargeback", actor("user", "fin_3"), is_after_payout=True)

@@ -96,11 +96,11 @@ class Door:
         self._journal = journal
         self._site = site
 
-    def arrive(self, member: Member, at: datetime, manner: Manner, machine: Machine) -> Visit:
-        """Let in a visitor who will become a customer."""
+    def arrive(self, member: Member, at: datetime, manner: Manner, machine: Machine, *, is_live: bool = True) -> Visit:
+        """Let in a visitor who will become a customer, or tries out the link."""
         visit = self._visit(member, at, manner, machine)
         if visit.click_id is not None:
-            self._write_click(member, visit, is_unique=True, validity="valid")
+            self._write_click(member, visit, is_unique=True, validity="valid", is_live=is_live)
         return visit
 
     def pass_by(self, member: Member, at: datetime) -> None:
@@ -112,7 +112,9 @@ class Door:
         is_unique = validity == "valid" and rng.random() < 0.85
         self._write_click(member, visit, is_unique=is_unique, validity=validity)
 
-    def _write_click(self, member: Member, visit: Visit, *, is_unique: bool, validity: str) -> None:
+    def _write_click(
+        self, member: Member, visit: Visit, *, is_unique: bool, validity: str, is_live: bool = True
+    ) -> None:
         rng, currency = self._rng, member.profile.currency
         pays_for_clicks = member.profile.medium == "cpc"
         click: JsonObject = {
@@ -126,7 +128,7 @@ class Door:
             "cost": money(Decimal(rng.randint(18, 95)).scaleb(-2), currency) if pays_for_clicks else None,
         }
         data: JsonObject = {"click": click, "partner": member.snapshot(visit.at), **visit.context()}
-        self._journal.write(visit.at, "click.tracked", data)
+        self._journal.write(visit.at, "click.tracked", data, is_live=is_live)
 
     def _visit(self, member: Member, at: datetime, manner: Manner, machine: Machine) -> Visit:
         rng, profile = self._rng, member.profile

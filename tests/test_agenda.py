@@ -6,15 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from simulator.agenda import Agenda, Diary, Entry
+from simulator.agenda import Agenda, Diary, Entry, Note
 from simulator.postings import Posting
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 POSTING = Posting("ptn_1", "EUR", "earned", Decimal("1.10"), Decimal(0), Decimal(0), "cms_1")
+NOTE = Note("conversions", "qualified", -1)
 
 
 def entry(number: int, at: datetime, rank: int = 1) -> Entry:
-    return Entry(at, rank, number, "click.tracked", b"{}", (POSTING,) if number % 2 else ())
+    postings, notes = ((POSTING,) if number % 2 else ()), ((NOTE,) if number % 3 else ())
+    return Entry(at, rank, number, "click.tracked", b"{}", number % 5 != 0, postings, notes)
 
 
 @pytest.mark.parametrize("room", [4, 50, 10_000])

@@ -1,7 +1,7 @@
 """The simulator's own accountant, by the worked example and by the rules of the lifecycles."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def test_the_worked_example_closes_as_it_says() -> None:
             if step == "calculated":
                 postings = commission.calculate(amount)
             elif step == "adjusted":
-                postings = commission.adjust(amount, f"adj_{move['event_id']}")
+                postings = commission.adjust(amount, f"adj_{move['event_id']}", "clawback")
             else:
                 postings = commission.approve(commission.pending)
         books.book(datetime.fromisoformat(move["occurred_at"]), postings)
@@ -81,15 +81,33 @@ def test_an_adjustment_goes_where_the_commission_is() -> None:
     """Pending before the approval, payable after it."""
     commission = account()
     commission.calculate(Decimal(100))
-    assert told(commission.adjust(Decimal(-20), "adj_1")) == ["adjusted -20 +0 +0"]
+    assert told(commission.adjust(Decimal(-20), "adj_1", "correction")) == ["adjusted -20 +0 +0"]
     commission.approve(Decimal(80))
-    assert told(commission.adjust(Decimal(-80), "adj_2")) == ["adjusted +0 -80 +0"]
+    assert told(commission.adjust(Decimal(-80), "adj_2", "clawback")) == ["adjusted +0 -80 +0"]
 
 
 def test_an_account_is_adjusted_at_once() -> None:
     """What is for no commission in particular is payable, and a transfer is told as one."""
-    assert told(account_adjusted("ptn_1", "EUR", Decimal(5), "adj_1", is_transfer=False)) == ["adjusted +0 +5 +0"]
-    assert told(account_adjusted("ptn_1", "EUR", Decimal(5), "adj_1", is_transfer=True)) == ["transferred +0 +5 +0"]
+    assert told(account_adjusted("ptn_1", "EUR", Decimal(5), "adj_1", "bonus")) == ["adjusted +0 +5 +0"]
+    assert told(account_adjusted("ptn_1", "EUR", Decimal(5), "adj_1", "partner_transfer")) == ["transferred +0 +5 +0"]
+
+
+def test_what_is_late_is_booked_in_the_first_month_that_is_open() -> None:
+    """As of a prior period; where its own month is open, where it happened; moves between balances are of no period."""
+    books = Books(ZoneInfo("Europe/Malta"), [date(2026, 5, 1), date(2026, 6, 1)])
+    commission = account()
+    books.book(datetime(2026, 5, 3, tzinfo=UTC), commission.calculate(Decimal(100)), is_late=True)
+    books.book(datetime(2026, 6, 30, 22, 30, tzinfo=UTC), commission.adjust(Decimal(7), "adj", "bonus"), is_late=True)
+    books.book(datetime(2026, 6, 10, tzinfo=UTC), commission.approve(Decimal(107)), is_late=True)
+    books.book(datetime(2026, 5, 3, tzinfo=UTC), account_adjusted("ptn_1", "EUR", Decimal(5), "other", "correction"))
+    statement = [(row.month.month, row.earned, row.adjusted, row.prior_period_amount) for row in books.statement()]
+    nothing, earned = Decimal(0), Decimal(100)
+    assert statement == [
+        (5, nothing, Decimal(5), nothing),
+        (6, nothing, nothing, nothing),
+        (7, earned, Decimal(7), earned),
+    ]
+    assert books.adjustments == {("bonus", "EUR"): 7, ("correction", "EUR"): 5}
 
 
 def test_a_payout_moves_only_when_its_state_changes() -> None:
