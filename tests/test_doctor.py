@@ -1,5 +1,6 @@
 """`hookmart doctor`: whatever is wrong with a set-up is found and said with what to do, and nothing is changed."""
 
+import errno
 import fcntl
 import json
 import os
@@ -236,6 +237,45 @@ def test_a_stage_that_cannot_be_written_is_found(tmp_path: Path) -> None:
     code, found = examined(tmp_path)
     assert code == 1
     assert "give it to the user that runs the receiver" in said(found["wrong"], "cannot be written")
+
+
+def failing_stage(tmp_path: Path) -> list[str]:
+    """What is wrong with a stage on a disk that fails as the test has it."""
+    (configured(tmp_path) / "var" / "stage").mkdir(parents=True)
+    code, found = examined(tmp_path)
+    assert code == 1
+    assert list((tmp_path / "var" / "stage").iterdir()) == []
+    return found["wrong"]
+
+
+@pytest.mark.parametrize("has_locks", [True, False], ids=["locks that anybody gets", "no locks at all"])
+def test_locks_that_do_not_hold_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_locks: bool) -> None:
+    """As on a share whose server keeps none: a loader would take what the receiver still writes."""
+
+    def flock(_file: object, _operation: int) -> None:
+        if not has_locks:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    (wrong,) = failing_stage(tmp_path)
+    assert "Locks in" in wrong
+    assert "a loader could take a segment that is being written. Use a local disk." in wrong
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["refused", "done beside it"])
+def test_a_rename_that_does_not_replace_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_told: bool
+) -> None:
+    """As on file systems that are none of POSIX: what the line publishes by a rename would never be seen."""
+
+    def rename(_path: Path, target: Path) -> None:
+        if is_told:
+            raise FileExistsError(errno.EEXIST, "File exists", str(target))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    (wrong,) = failing_stage(tmp_path)
+    assert "A rename in" in wrong
+    assert "does not replace what is there; use a local disk." in wrong
 
 
 def test_what_a_dead_receiver_left_is_told_from_what_is_spoilt(tmp_path: Path) -> None:

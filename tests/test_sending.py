@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -209,6 +210,18 @@ def test_an_error_of_ours_is_raised_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(Sender(broken, Policy(), WaitingClock()).send([ONE]))
+
+
+@pytest.mark.parametrize("connections", [1, 8])
+def test_a_rate_is_never_exceeded(connections: int) -> None:
+    """However many connections there are, each first attempt waits for its turn; nothing is said of how late it is."""
+    rate, several = 50, [delivery(f"evt_{number}") for number in range(30)]
+    began = time.monotonic()
+    with MisbehavingServer(OK, now=time.monotonic) as server:
+        send(server.url, several, WaitingClock(), rate=rate, connections=connections, policy=PATIENT)
+        times = sorted(server.times(each.body)[0] for each in several)
+    # An alarm may ring a clock's tick early.
+    assert all(at - began >= turn / rate - 0.001 for turn, at in enumerate(times))
 
 
 @pytest.mark.parametrize("options", [{"connections": 0}, {"rate": 0}, {"rate": -1}])

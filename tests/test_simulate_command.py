@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_all_faults_are_played_and_a_log_is_gone_on_by(receiver: RunningReceiver
     assert told["posted"] == sum(told[name] for name in ("accepted", "quarantined", "refused", "aborted"))
     again = simulate(receiver, "--faults", "all=0.1", "--log", log)
     assert (again.returncode, json.loads(again.stdout)["posted"]) == (0, 0)
+
+
+def test_a_programme_is_posted_at_the_rate_that_is_said(receiver: RunningReceiver) -> None:
+    """The last of 200 events waits for its turn, four seconds after the first one's."""
+    began = time.monotonic()
+    answer = simulate(receiver, "--faults", "none", "--rate", "50", "--seed", "5")
+    assert (answer.returncode, json.loads(answer.stdout)["posted"]) == (0, EVENTS)
+    assert time.monotonic() - began >= (EVENTS - 1) / 50
 
 
 def test_a_source_with_a_token_in_its_path_and_a_time_is_played(receiver: RunningReceiver) -> None:

@@ -43,8 +43,7 @@ def _abilities(root: Path) -> Iterator[Finding]:
     try:
         first.write_bytes(b"first")
         second.write_bytes(b"second")
-        first.rename(second)
-        is_renamed = second.read_bytes() == b"first" and not first.exists()
+        is_renamed = _is_replaced(first, second)
         is_locked = _locks_hold(second)
     except OSError as error:
         yield _PART.wrong(
@@ -66,9 +65,20 @@ def _abilities(root: Path) -> Iterator[Finding]:
         yield _PART.good(f"{root} can be written, renamed and locked in.")
 
 
+def _is_replaced(first: Path, second: Path) -> bool:
+    try:
+        first.rename(second)
+    except FileExistsError:
+        return False
+    return second.read_bytes() == b"first" and not first.exists()
+
+
 def _locks_hold(path: Path) -> bool:
     with path.open("rb") as one, path.open("rb") as other:
-        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False  # there are none, as on a share without a lock server
         try:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
