@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
-from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption, SigningKeyOption
 from hookmart.terminal import FAILED, err, print_document, reported
 from ingest.errors import SettingsError
 from ingest.settings import Settings, load_settings
@@ -44,6 +44,13 @@ def certify(
     live: Annotated[
         bool, typer.Option("--live", help="Live events, which marts count for good. Staging only.")
     ] = False,
+    exercise_limits: Annotated[
+        bool, typer.Option("--exercise-limits", help="Hold so much that others are turned away (429). Staging only.")
+    ] = False,
+    stage_fails: Annotated[
+        bool, typer.Option("--stage-fails", help="Its stage was made to fail: try only whether it says so (503).")
+    ] = False,
+    signing_key: SigningKeyOption = None,
     html: Annotated[Path | None, typer.Option(help="Write the report to this file too, as one HTML page.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before anything is sent.")] = False,
     as_json: JsonOption = False,
@@ -67,17 +74,19 @@ def certify(
             volume,
             None if arrival is False else Arrival(settings, name, wait, is_forced=arrival is True),
             None if count_url is None else CountUrl(count_url),
+            settings.receiver.in_flight_high_bytes if exercise_limits else None,
+            stage_fails,
         )
         with Wire(_webhook(url, name, held.path_token), timeout) as wire:
             trial = Trial(
                 wire,
                 settings.sources[name],
-                _signers(settings.sources[name], held),
+                _signers(settings, name, held, signing_key),
                 _known_url(settings, wire.url),
                 _specimens(settings.sources[name], payloads, is_live=live),
                 lambda: datetime.now(UTC),
             )
-            _warn(url, volume, is_live=live, is_asked=not yes)
+            _warn(url, volume, is_live=live, is_flood=exercise_limits, is_asked=not yes)
             printer = Printer()
             certificate = run(trial, name, extent, url, (lambda _check: None) if as_json else printer.print)
         if html is not None:
@@ -102,16 +111,23 @@ def _secrets_of(settings: Settings, name: str) -> "SourceSecrets":
     return held
 
 
-def _signers(source: "SourceSettings", held: "SourceSecrets") -> tuple["Signer", ...]:
-    from sending.signing import Signer
+def _signers(settings: Settings, name: str, held: "SourceSecrets", signing_key: str | None) -> tuple["Signer", ...]:
+    from ingest.secrets import resolve_signing_key
+    from sending.signing import CannotSign, Signer
 
+    source = settings.sources[name]
+    if signing_key is not None:
+        try:
+            return (Signer.of(source.signing, held.secrets, resolve_signing_key(settings, signing_key, os.environ)),)
+        except CannotSign as error:
+            raise SettingsError(str(error)) from None
     if not source.scheme.needs_secret:
         return (Signer(source.signing, None),)
     signers = tuple(Signer(source.signing, secret) for secret in held.secrets if not secret.is_public)
     if not signers:
         raise SettingsError(
-            "With the sender's public key nobody but the sender can sign, so nothing can be tried; have it send test"
-            " events, or run this in staging with a source whose secret is an HMAC's."
+            "With the sender's public key nobody but the sender can sign, so nothing can be tried; say --signing-key"
+            " with the private key of a pair of your own, in staging, or have the sender send test events."
         )
     return signers
 
@@ -146,7 +162,7 @@ def _known_url(settings: Settings, url: str) -> str:
     return settings.receiver.public_url + parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _warn(url: str, volume: int, *, is_live: bool, is_asked: bool) -> None:
+def _warn(url: str, volume: int, *, is_live: bool, is_flood: bool, is_asked: bool) -> None:
     err.print(
         f"About {volume + 80:,} requests go to {url}, forged and broken ones among them, of a partner whose name is"
         " hookmart certify. "
@@ -154,7 +170,8 @@ def _warn(url: str, volume: int, *, is_live: bool, is_asked: bool) -> None:
             "They are live events, and stay in the marts for good: only ever do this in staging."
             if is_live
             else "They are marked as test events, which marts leave out."
-        ),
+        )
+        + (" Whoever else posts is turned away for some seconds." if is_flood else ""),
         markup=False,
     )
     if is_asked and err.is_terminal:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hookmart.chosen_source import chosen_source
 from ingest.errors import SettingsError
-from ingest.secrets import resolve_secrets, resolve_source_secrets
+from ingest.secrets import resolve_secrets, resolve_signing_key, resolve_source_secrets
 from ingest.settings import Settings
 from sending.http_client import check_url
 from sending.signing import CannotSign, Signer
@@ -27,9 +27,14 @@ class PlayedSource:
     signer: Signer
 
 
-def played_source(settings: Settings, name: str | None, origin: str, environ: Mapping[str, str]) -> PlayedSource:
+def played_source(
+    settings: Settings, name: str | None, origin: str, environ: Mapping[str, str], signing_key: str | None = None
+) -> PlayedSource:
     """
     Return what it takes to post as the source *name* to the receiver at *origin*; the only source where that is None.
+
+    Args:
+        signing_key: Reference to the private key to one of its public keys.
 
     Raises:
         SettingsError: There is no such source, its secrets cannot be read or cannot sign, it sends a platform's own
@@ -47,7 +52,8 @@ def played_source(settings: Settings, name: str | None, origin: str, environ: Ma
     url = origin.rstrip("/") + path
     try:
         check_url(url)
-        signer = Signer.of(source.signing, resolve_secrets(settings, environ)[chosen])
+        private = None if signing_key is None else resolve_signing_key(settings, signing_key, environ)
+        signer = Signer.of(source.signing, resolve_secrets(settings, environ)[chosen], private)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     except CannotSign as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from hookmart.options import DEFAULT_CONFIG, ConfigOption, JsonOption, SigningKeyOption
 from hookmart.terminal import FAILED, busy, err, print_document, reported
 from ingest.errors import SettingsError
 from ingest.settings import load_settings
@@ -53,6 +53,7 @@ def simulate(
     speed_up: Annotated[
         float, typer.Option("--speed-up", help="How much faster than the clock it waits between attempts.")
     ] = 1.0,
+    signing_key: SigningKeyOption = None,
     log: Annotated[
         Path | None,
         typer.Option(help="Record every attempt here; the same command again goes on where it was, even if killed."),
@@ -106,7 +107,7 @@ def simulate(
             found = check_truth(settings, told.source, truth_of(told, until, out))
             print_check(found, as_json=as_json)
             raise typer.Exit(FAILED if found.differences else 0)
-        played = played_source(settings, source, url, os.environ)
+        played = played_source(settings, source, url, os.environ, signing_key)
         try:
             chosen, policy, clock = Faults.parse(faults), _policy(ladder), SystemClock(speed_up)
         except ValueError as error:

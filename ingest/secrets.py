@@ -57,6 +57,20 @@ def resolve_source_secrets(settings: Settings, environ: Mapping[str, str]) -> di
     }
 
 
+def resolve_signing_key(settings: Settings, reference: str, environ: Mapping[str, str]) -> str:
+    """
+    Return the private key that *reference*, env:NAME or file:PATH, names, as it is written; for who plays a sender.
+
+    Raises:
+        SettingsError: It is missing or unreadable, or *reference* is neither.
+    """
+    kind, _, where = reference.partition(":")
+    if kind not in {"env", "file"} or not where:
+        raise SettingsError("Say the signing key as env:NAME or file:PATH, and never the key itself.")
+    environment = read_environment(settings.path, environ)
+    return _read(reference, "that is the signing key", settings.path, environment, shortest=1)
+
+
 def resolve_privacy_key(settings: Settings, environ: Mapping[str, str]) -> bytes | None:
     """
     Return the key of the hashes that take the place of personal data; None where the configuration names none.

@@ -7,10 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ingest.signing_plan import SigningPlan
 from ingest.sources import Scheme, Secret
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 Headers = list[tuple[str, str]]
 
@@ -28,27 +31,35 @@ class Signer:
 
     Attributes:
         secret: None where the scheme asks for none.
+        is_private: Whether it is the key of Ed25519 signatures that the platform alone has.
     """
 
     scheme: Scheme
     secret: Secret | None
+    is_private: bool = False
 
     @classmethod
-    def of(cls, scheme: Scheme, secrets: Sequence[Secret]) -> Self:
+    def of(cls, scheme: Scheme, secrets: Sequence[Secret], signing_key: str | None = None) -> Self:
         """
         Return the signer with the first of *secrets* that can sign.
 
+        Args:
+            signing_key: The private key to one of *secrets*, to sign with instead: what `whsk_` opens, base64 or hex of
+                its 32 bytes, or PEM.
+
         Raises:
-            CannotSign: None can: they are public keys, or there are none.
+            CannotSign: None can: they are public keys, or there are none; or the *signing_key* is the key to none.
         """
+        if signing_key is not None:
+            return cls(scheme, _private(scheme, secrets, signing_key), is_private=True)
         if not scheme.needs_secret:
             return cls(scheme, None)
         for secret in secrets:
             if not secret.is_public:
                 return cls(scheme, secret)
         raise CannotSign(
-            "What is configured are public keys, and only the platform has the private one; add a secret of the kind"
-            " that both sides know, or take another scheme."
+            "What is configured are public keys, and only the platform has the private one; say --signing-key with that"
+            " of a pair of your own, or add a secret of the kind that both sides know."
             if secrets
             else "The scheme needs a secret, and there is none."
         )
@@ -74,7 +85,10 @@ class Signer:
         written_id = message_id(event_id)
         written_time = _time(plan, at) if time is None else time
         message = _message(plan, body, written_id, written_time, method, url)
-        signature = plan.prefix.decode() + _encoded(plan, _digest(plan, self.secret.key, message))
+        if self.is_private:
+            signature = (plan.public_prefix or b"").decode() + _encoded(plan, _key(self.secret.key).sign(message))
+        else:
+            signature = plan.prefix.decode() + _encoded(plan, _digest(plan, self.secret.key, message))
         if plan.timestamp_prefix is not None and plan.separator is not None:
             signature = f"{plan.timestamp_prefix.decode()}{written_time}{plan.separator.decode()}{signature}"
         headers = [(self.scheme.header, signature)]
@@ -83,6 +97,47 @@ class Signer:
         if self.scheme.id_header is not None:
             headers.append((self.scheme.id_header, written_id))
         return headers
+
+
+def _private(scheme: Scheme, secrets: Sequence[Secret], text: str) -> Secret:
+    if scheme.plan.public_prefix is None:
+        raise CannotSign("The scheme has no Ed25519 signatures, so there is nothing to sign with a private key.")
+    seed = _seed(text)
+    public = _key(seed).public_key().public_bytes_raw()
+    if not any(secret.is_public and secret.key == public for secret in secrets):
+        raise CannotSign("The signing key is the private key to none of the source's public keys; take the other half.")
+    return Secret("the signing key", seed)
+
+
+def _seed(text: str) -> bytes:
+    """Return the 32 bytes of a private key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  # slow, and rare
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    text = text.strip()
+    try:
+        if text.startswith("-----BEGIN"):
+            key = load_pem_private_key(text.encode(), None)
+            seed = key.private_bytes_raw() if isinstance(key, Ed25519PrivateKey) else b""
+        elif re.fullmatch(r"[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128}", text):
+            seed = bytes.fromhex(text)
+        else:
+            seed = base64.b64decode(text.removeprefix("whsk_"), validate=True)
+    except (ValueError, TypeError):
+        seed = b""
+    # In some writings the public key follows.
+    if len(seed) not in {32, 64}:
+        raise CannotSign(
+            "The signing key is no private key of Ed25519: write what `whsk_` opens, base64 or hex of its 32 bytes, or"
+            " PEM."
+        )
+    return seed[:32]
+
+
+def _key(seed: bytes) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def message_id(event_id: str) -> str:

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -42,7 +43,7 @@ class PlatformTransport:
     def __init__(self, client: HttpClient, signer: Signer, timeout_seconds: float, signed_url: str) -> None:
         self._client = client
         self._signer = signer
-        self._impostor = Signer(signer.scheme, Secret("nowhere", _IMPOSTORS_KEY))
+        self._impostor = replace(signer, secret=Secret("nowhere", _IMPOSTORS_KEY))
         self._timeout_seconds = timeout_seconds
         self._signed_url = signed_url
 

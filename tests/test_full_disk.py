@@ -1,11 +1,7 @@
 """A disk that is really full, or really read-only: nothing acknowledged is lost, and it passes by itself."""
 
-import errno
 import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import orjson
@@ -13,55 +9,17 @@ import pytest
 
 from tests.line import Line
 from tests.running_receiver import EVENT_FILES, RunningReceiver, until
+from tests.small_disk import OPTIONS, SmallDisk, mounted
 
 EVENT = orjson.loads(EVENT_FILES[3].read_bytes())
-OPTIONS = {"of few bytes": "size=1m", "of few files": "size=8m,nr_inodes=60"}
 _KIBIBYTE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class SmallDisk:
-    """A file system of its own, for all that the receiver writes."""
-
-    path: Path
-
-    def is_remounted(self, options: str) -> bool:
-        """Change how it is mounted; say whether that could be done."""
-        command = ["mount", "-o", f"remount,{options}", str(self.path)]
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-    def fill(self) -> None:
-        """Take what room there is, of bytes and of files."""
-        for number in count(sum(1 for _ in self.path.glob("ballast*"))):
-            try:
-                with (self.path / f"ballast{number}").open("wb", buffering=0) as file:
-                    while file.tell() < 64 * _KIBIBYTE:
-                        file.write(b"\0" * _KIBIBYTE)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                return
-
-    def free(self) -> None:
-        """Give it back."""
-        for path in self.path.glob("ballast*"):
-            path.unlink()
 
 
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
     """The disk under `var`, short of one thing; unmounted in the end."""
-    var = tmp_path / "var"
-    var.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", OPTIONS[request.param], "tmpfs", str(var)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs leave to mount a file system")
-    try:
-        yield SmallDisk(var)
-    finally:
-        subprocess.run(["umount", "--lazy", str(var)], check=True)
+    with mounted(tmp_path / "var", OPTIONS[request.param]) as small:
+        yield small
 
 
 class Posting:

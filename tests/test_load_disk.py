@@ -19,7 +19,7 @@ from pipelines.load import LoadReport
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.running_receiver import EVENT_FILES, until
-from tests.test_full_disk import SmallDisk
+from tests.small_disk import SmallDisk
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
 
 POSTS = random_programme(23, partners=4, conversions=12, payouts=5, clicks=5)

@@ -1,9 +1,13 @@
 """Signing is the other side of verifying: what our signer signs, our verifier and a real receiver accept."""
 
+import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +84,52 @@ def test_the_first_secret_that_can_sign_is_taken() -> None:
         Signer.of(scheme, [public])
     with pytest.raises(CannotSign, match="needs a secret"):
         Signer.of(scheme, [])
+
+
+SEED = bytes(range(32))
+PUBLIC = Ed25519PrivateKey.from_private_bytes(SEED).public_key()
+WRITINGS = {
+    "whsk": "whsk_" + base64.b64encode(SEED).decode(),
+    "with the public key behind it": base64.b64encode(SEED + PUBLIC.public_bytes_raw()).decode(),
+    "hex": SEED.hex().upper() + "\n",
+    "pem": Ed25519PrivateKey.from_private_bytes(SEED)
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode(),
+}
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+@pytest.mark.parametrize(
+    "scheme", [PRESETS["standard-webhooks"], Scheme(algorithm="ed25519", key="hex", encoding="hex", header="X-Sign")]
+)
+def test_a_private_key_of_ones_own_signs_what_its_public_one_accepts(scheme: Scheme, writing: str) -> None:
+    """However it is written; and a guess in its place is refused."""
+    public = Secret("env:PUBLIC", PUBLIC.public_bytes_raw(), is_public=True)
+    signer = Signer.of(scheme, [public], WRITINGS[writing])
+    guess = replace(signer, secret=Secret("a guess", b"x" * 32))
+    for each in (signer, guess):
+        raw = [(name.lower().encode(), value.encode()) for name, value in each.headers(BODY, "evt_01", NOW)]
+        if each is signer:
+            verify(scheme, BODY, raw, [public], NOW, method="POST", url=URL)
+        else:
+            with pytest.raises(Refused):
+                verify(scheme, BODY, raw, [public], NOW, method="POST", url=URL)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "key", "says"),
+    [
+        ("standard-webhooks", "00" * 32, "private key to none of the source's public keys"),
+        ("standard-webhooks", "whsk_AAAA", "no private key of Ed25519"),
+        ("standard-webhooks", "a word", "no private key of Ed25519"),
+        ("github", SEED.hex(), "has no Ed25519 signatures"),
+    ],
+)
+def test_a_private_key_that_is_none_is_told(scheme: str, key: str, says: str) -> None:
+    """In a sentence that does not repeat it."""
+    with pytest.raises(CannotSign, match=says) as told:
+        Signer.of(PRESETS[scheme], [Secret("env:PUBLIC", PUBLIC.public_bytes_raw(), is_public=True)], key)
+    assert key not in str(told.value)
 
 
 def test_a_scheme_of_private_keys_cannot_be_signed_by_us() -> None:

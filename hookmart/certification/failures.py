@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from hookmart.certification.check import Check, Step, failed, not_exercised, passed
 from hookmart.certification.expectation import GENUINE, KEPT, exactly
+from hookmart.certification.limits import flood, not_failing, not_flooded
 from hookmart.certification.specimen import Specimen
 from hookmart.certification.trial import Trial
 
@@ -23,15 +24,24 @@ _UNKNOWN_ENCODING = exactly(415, "the sender must compress otherwise, or not at 
 _BROKEN_COMPRESSION = exactly(400, "the body is not what its Content-Encoding says")
 
 
-def failures(trial: Trial) -> Iterator[Check]:
-    """Yield whether each failure gets the answer that makes the platform do the right thing."""
+def failures(trial: Trial, flood_bytes: int | None = None) -> Iterator[Check]:
+    """
+    Yield whether each failure gets the answer that makes the platform do the right thing.
+
+    Args:
+        flood_bytes: What one process of the receiver may hold, to try it; None where it is not to be tried.
+    """
     yield from _garbage(trial)
     yield from _wrong_requests(trial)
     yield from _compression(trial)
     yield _hung_up(trial)
     yield GENUINE.judge(_STEP, "still serves after all that", "a genuine event", trial.post(trial.specimens.fresh()))
     yield _other_address(trial)
-    yield from _from_inside()
+    if flood_bytes is None:
+        yield not_flooded()
+    else:
+        yield from flood(trial, flood_bytes)
+    yield not_failing()
 
 
 def _garbage(trial: Trial) -> Iterator[Check]:
@@ -112,20 +122,6 @@ def _address_outside(networks: Collection[IPv4Network | IPv6Network], host: str)
         return None
     outside = (each for each in _LOOPBACK.hosts() if not any(each in network for network in networks))
     return next(map(str, outside), None)
-
-
-def _from_inside() -> Iterator[Check]:
-    """Yield the rows that only the receiver's own side can provoke, and how."""
-    yield not_exercised(
-        _STEP, "too much in flight", "429 with Retry-After", "it would keep the platform's own requests out",
-        "In staging, set `in_flight_high_bytes` to 1024 under [receiver]: every request must be answered 429.",
-    )  # fmt: skip
-    yield not_exercised(
-        _STEP, "disk full, stage not writable, secret unreadable", "503 with Retry-After",
-        "it can only be brought about on the receiver's machine",
-        "In staging, put the stage on a small full file system, or take the secret's file away: requests must be"
-        " answered 503, and 200 again once it is mended, without a restart.",
-    )  # fmt: skip
 
 
 def _unknown_source(url: str) -> str:

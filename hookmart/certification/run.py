@@ -9,6 +9,7 @@ from hookmart.certification.count_url import CountUrl
 from hookmart.certification.duplicates import duplicates
 from hookmart.certification.event_types import event_types, first_contact
 from hookmart.certification.failures import failures
+from hookmart.certification.limits import failing_stage
 from hookmart.certification.tampering import tampering
 from hookmart.certification.trial import Trial
 from hookmart.certification.volume import volume
@@ -23,11 +24,15 @@ class Extent:
         volume: Events of step 5.
         arrival: Where to look for what was sent; None where that is on other machines.
         count_url: Where somebody else's receiver says how often it holds an event.
+        flood_bytes: What one process of the receiver may hold, if that is to be tried.
+        is_failing: Whether the receiver's stage was made to fail, so that nothing else can be tried.
     """
 
     volume: int
     arrival: Arrival | None
     count_url: CountUrl | None = None
+    flood_bytes: int | None = None
+    is_failing: bool = False
 
 
 def certify(
@@ -49,6 +54,14 @@ def certify(
 
 
 def _checks(trial: Trial, extent: Extent) -> Iterator[Check]:
+    if extent.is_failing:
+        yield from failing_stage(trial)
+        for step in Step:
+            if step is not Step.FAILURES:
+                yield not_exercised(
+                    step, "everything", "", "the stage was made to fail", "Run this again once it is mended."
+                )
+        return
     contact = first_contact(trial)
     yield contact
     if contact.verdict is not Verdict.PASSED:
@@ -59,7 +72,7 @@ def _checks(trial: Trial, extent: Extent) -> Iterator[Check]:
         return
     arrival = extent.arrival if extent.arrival is not None and extent.arrival.is_within_reach() else None
     yield from event_types(trial)
-    yield from failures(trial)
+    yield from failures(trial, extent.flood_bytes)
     yield from tampering(trial)
     yield from duplicates(trial, extent.count_url, is_looked_up=arrival is not None)
     yield from volume(trial, extent.volume)

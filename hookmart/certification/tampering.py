@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from hookmart.certification.check import Check, Step, not_exercised
@@ -51,7 +52,7 @@ def _unsigned(trial: Trial) -> Iterator[Check]:
     twice = [*proof, *(each for each in proof if each[0] == header)]
     yield FORGED.judge(_STEP, "repeated signature", f"{header} twice", trial.forge(specimen, twice))
     specimen = trial.specimens.only_once()
-    guess = Signer(trial.source.signing, _guessed(trial.signer))
+    guess = replace(trial.signer, secret=_guessed(trial.signer))
     proof = trial.signed(specimen.body, signer=guess)
     yield FORGED.judge(_STEP, "wrong secret", "a genuine event, signed with a guess", trial.forge(specimen, proof))
     broken = Specimen("malformed JSON", b'{"id": "certify-' + trial.specimens.samples.run.encode() + b'-unsigned", ')

@@ -3,7 +3,8 @@
 import http.client
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
@@ -31,12 +32,14 @@ class Answer:
         status: None where no answer came.
         text: Of its body, as far as it is read.
         error: Why no answer came; "timeout" where the limit passed.
+        retry_after: The header's value; empty where there is none.
     """
 
     status: int | None
     text: str
     seconds: float
     error: str = ""
+    retry_after: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -111,23 +114,34 @@ class Wire:
             return Answer(None, "", time.monotonic() - started, "timeout")
         except httpx.TransportError as error:
             return Answer(None, "", time.monotonic() - started, str(error) or type(error).__name__)
-        return Answer(answer.status_code, text, time.monotonic() - started)
+        wait = answer.headers.get("retry-after", "")
+        return Answer(answer.status_code, text, time.monotonic() - started, retry_after=wait)
 
     def abort(self, body: bytes, headers: Headers) -> None:
         """Begin to send *body*, and hang up in the middle of it."""
+        with closing(self._connection()) as connection:
+            self._begin(connection, body[: len(body) // 2], len(body), headers)
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Have a body of *size* bytes under way, all but its last byte; hung up at the end."""
+        with closing(self._connection()) as connection:
+            with suppress(TimeoutError):  # whoever does not read on holds the rest back
+                self._begin(connection, b" " * (size - 1), size, [])
+            yield
+
+    def _begin(self, connection: http.client.HTTPConnection, piece: bytes, size: int, headers: Headers) -> None:
         parts = urlsplit(self.url)
-        connection = (
-            http.client.HTTPSConnection(parts.netloc, timeout=self.timeout, context=self._context)
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.netloc, timeout=self.timeout)
-        )
-        try:
-            connection.putrequest("POST", parts.path + (f"?{parts.query}" if parts.query else ""))
-            for name, value in [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]:
-                connection.putheader(name, value)
-            connection.endheaders(body[: len(body) // 2])
-        finally:
-            connection.close()
+        connection.putrequest("POST", parts.path + (f"?{parts.query}" if parts.query else ""))
+        for name, value in [*headers, ("content-type", "application/json"), ("content-length", str(size))]:
+            connection.putheader(name, value)
+        connection.endheaders(piece)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url)
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(parts.netloc, timeout=self.timeout, context=self._context)
+        return http.client.HTTPConnection(parts.netloc, timeout=self.timeout)
 
     def _read(self, answer: httpx.Response, started: float) -> str:
         read = b""
