@@ -43,4 +43,4 @@ def _load(segments: Path, scratch: Path) -> tuple[WarmLoad, int]:
     loader = site.loader()
     load = warm_load(site, segments)
     shutil.rmtree(scratch)
-    return load, loader.memory
+    return load, loader.memory.total

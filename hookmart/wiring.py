@@ -16,6 +16,7 @@ from mappings.mapping import Mapping
 from pipelines.build import Builder
 from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.load import Loader
+from pipelines.load_memory import LoadMemory
 from pipelines.mapped_lines import MappedLines
 from pipelines.warehouse import Warehouse
 
@@ -30,7 +31,7 @@ def loader_of(settings: Settings) -> Loader:
         warehouse=warehouse_of(settings),
         state=settings.warehouse.state,
         notice=_notice,
-        memory=settings.warehouse.load_memory_bytes,
+        memory=LoadMemory(settings.warehouse.load_memory_bytes),
         amendments=(MappedLines(mappings),) if mappings else (),
     )
 

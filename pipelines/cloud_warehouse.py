@@ -96,7 +96,7 @@ class CloudWarehouse(Warehouse):
         return path.read_text(encoding="utf-8")
 
     @contextmanager
-    def session(self) -> Iterator["CloudSession"]:
+    def session(self, memory: int | None = None) -> Iterator["CloudSession"]:  # noqa: ARG002 - a server has its own
         """
         Hold the warehouse for writing; loaders and builds of other machines wait.
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,15 +89,15 @@ class DuckDBWarehouse(Warehouse):
         return self.database.exists()
 
     @contextmanager
-    def session(self) -> Iterator["DuckDBSession"]:
+    def session(self, memory: int | None = None) -> Iterator["DuckDBSession"]:
         """
-        Hold the file open for writing.
+        Hold the file open for writing, with *memory* bytes, or as much as DuckDB takes by itself.
 
         Raises:
             WarehouseLockedError: Another program kept it open for longer than `patience`.
         """
         self.database.parent.mkdir(parents=True, exist_ok=True)
-        session = DuckDBSession(self._connect)
+        session = DuckDBSession(partial(self._connect, memory))
         try:
             session.upgrade()
             yield session
@@ -123,12 +124,13 @@ class DuckDBWarehouse(Warehouse):
         log = self.database.with_name(self.database.name + ".wal")
         return log.stat().st_size if log.exists() else 0
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self, memory: int | None) -> duckdb.DuckDBPyConnection:
+        limits: dict[str, Any] = {} if memory is None else {"memory_limit": f"{memory}B"}
         deadline = time.monotonic() + self.patience
         told = False
         while True:
             try:
-                return duckdb.connect(self.database)
+                return duckdb.connect(self.database, config=limits)
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise

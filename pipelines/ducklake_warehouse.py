@@ -90,7 +90,7 @@ class DuckLakeWarehouse(Warehouse):
         return True
 
     @contextmanager
-    def session(self) -> Iterator["DuckLakeSession"]:
+    def session(self, memory: int | None = None) -> Iterator["DuckLakeSession"]:  # noqa: ARG002 - a server has its own
         """
         Hold the lake for writing; loaders and builds of other machines wait.
 

@@ -82,7 +82,7 @@ def parsed_events(reader: duckdb.DuckDBPyConnection, table: str) -> ParsedEvents
     # Counted now that the values are there, because in the query above it takes as long as everything else in it.
     values = " + ".join(f'cast("{column.name}" is not null as integer)' for column in checked)
     unfit = reader.sql(f"select line_number from {parsed} where texts != {values or '0'}").to_arrow_table()
-    misfits = _NO_MISFITS
+    misfits = NO_MISFITS
     if unfit.num_rows:
         misfits = _explained(reader, columns, unfit)
         reader.execute(f"delete from {parsed} where texts != {values or '0'}")
@@ -108,7 +108,7 @@ def _explained(reader: duckdb.DuckDBPyConnection, columns: tuple[Column, ...], u
         where line_number in (select line_number from unfit)
     """).to_arrow_table()
     reader.unregister("unfit")
-    return explained.cast(_NO_MISFITS.schema)
+    return explained.cast(NO_MISFITS.schema)
 
 
 def _schema_of(table: str) -> pa.Schema:
@@ -121,7 +121,7 @@ def _schema_of(table: str) -> pa.Schema:
     )
 
 
-_NO_MISFITS = pa.schema([("line_number", pa.int64()), ("detail", pa.string())]).empty_table()
+NO_MISFITS = pa.schema([("line_number", pa.int64()), ("detail", pa.string())]).empty_table()
 _LEADING = (
     "source_id", "event_id", "event_type", "schema_version", "occurred_at", "lifecycle_rank", "has_synthetic_id",
 )  # fmt: skip

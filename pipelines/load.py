@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -29,18 +29,10 @@ from pipelines.batches import Amendment, Counts, LoadBatch, PreparedBatch, Readi
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
 from pipelines.full_disk import full_disk_told
+from pipelines.load_memory import LoadMemory
 from pipelines.raw_tables import DATASET, raw_tables
 from pipelines.status import write_status
 from pipelines.warehouse import Warehouse, WarehouseSession
-
-DEFAULT_MEMORY = 512 * 1024 * 1024
-"""Bytes of memory that a load stays under, however much is staged."""
-
-_MEMORY_FOR_TWO = 1024 * 1024 * 1024
-"""From here on one portion is read while another is loaded."""
-
-_LEAST_MEMORY = 128 * 1024 * 1024
-"""For DuckDB to read JSON at all, or to insert into tables of so many columns."""
 
 LOAD_SEGMENTS = 2_000
 """Of one load at most; each is a file to open."""
@@ -87,7 +79,7 @@ class Loader:
         state: Working folder: dlt keeps a package under way there, and the newest status lies there.
         now: Aware UTC clock.
         notice: Told about waits and segments set aside.
-        memory: Bytes that a load stays under.
+        memory: That a load stays under.
         archive_days: A day of the archive goes so many days after it ended; None keeps them for ever.
         amendments: As of the reading (`pipelines.batches.ReadingOptions`).
     """
@@ -98,7 +90,7 @@ class Loader:
     state: Path
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     notice: Callable[[str], None] = lambda _message: None
-    memory: int = DEFAULT_MEMORY
+    memory: LoadMemory = field(default_factory=LoadMemory)
     archive_days: int | None = None
     amendments: Sequence[Amendment] = ()
 
@@ -111,7 +103,7 @@ class Loader:
             WarehouseLockedError: Another program kept the warehouse open.
             DiskFullError: There was no room; the next load goes on.
         """
-        with full_disk_told("load"), self.locked(), self.warehouse.session() as session:
+        with full_disk_told("load"), self.locked(), self.session() as session:
             pipeline = self.ready(session)
             self.stage.recover()
             segments = self.stage.closed_segments()
@@ -135,27 +127,33 @@ class Loader:
         self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], report: LoadReport
     ) -> LoadReport:
         poisoned: list[tuple[Segment, str]] = []
+        is_shared_out = not self.memory.is_plenty_for(sum(segment.size for segment in segments))
         with session.together():
             for portion, prepared in self.prepared(segments, session.last_load_seq() + 1):
-                session.limit_memory(self._loading_memory)
+                if is_shared_out:
+                    session.limit_memory(self.memory.of_warehouse)
                 with closing(prepared.settle(session.known_events)) as batch:
                     self.commit(pipeline, session, batch)
-                # Reading comes next, and takes as much.
-                session.limit_memory(self.memory // 16)
+                if is_shared_out:
+                    session.limit_memory(self.memory.of_waiting_warehouse)
                 poisoned += batch.poisoned
                 report = report.after(batch, len(portion))
-            # Nothing is read any more, and the commit takes as much as all that it commits.
-            session.limit_memory(max(self.memory // 2, _LEAST_MEMORY))
+            if is_shared_out:
+                session.limit_memory(self.memory.of_committing_warehouse)
         self._set_aside(poisoned)
         unread = {segment.batch_id for segment, _ in poisoned}
         self._release([segment for segment in segments if segment.batch_id not in unread])
         return report
 
+    def session(self) -> AbstractContextManager[WarehouseSession]:
+        """Hold the warehouse, with its share of the memory; raises as that does."""
+        return self.warehouse.session(self.memory.of_warehouse)
+
     def finish_pending(self) -> None:
         """Complete a load that was interrupted, if there is one; nothing new is read."""
         if not self.state.exists():
             return
-        with self.locked(), self.warehouse.session() as session:
+        with self.locked(), self.session() as session:
             self._finish_pending(self._pipeline(session), session)
 
     def has_work(self) -> bool:
@@ -173,7 +171,6 @@ class Loader:
 
     def ready(self, session: WarehouseSession) -> dlt.Pipeline:
         """Return the pipeline, with nothing under way and every table there."""
-        session.limit_memory(self._loading_memory)
         shutil.rmtree(self._scratch, ignore_errors=True)  # of a load that was killed
         pipeline = self._pipeline(session)
         self._finish_pending(pipeline, session)
@@ -191,13 +188,7 @@ class Loader:
         """Return how segments are read, with the amendments *first* and *last* before and behind its own."""
         tombstones = self._tombstones()
         erased = (tombstones,) if tombstones else ()
-        return ReadingOptions(
-            max(self.memory // 4, _LEAST_MEMORY), self._scratch, (*erased, *first, *self.amendments, *last)
-        )
-
-    @property
-    def _loading_memory(self) -> int:
-        return max(self.memory * 3 // 8, _LEAST_MEMORY)
+        return ReadingOptions(self.memory.of_reader, self._scratch, (*erased, *first, *self.amendments, *last))
 
     @property
     def _scratch(self) -> Path:
@@ -205,7 +196,7 @@ class Loader:
 
     def portions(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         """Split *segments*, in order, into what one load takes."""
-        return _portions(segments, max(self.memory // 10, 1), LOAD_SEGMENTS)
+        return _portions(segments, self.memory.of_portion, LOAD_SEGMENTS)
 
     def prepared(
         self, segments: Sequence[Segment], load_seq: int, first: Sequence[Amendment] = ()
@@ -216,7 +207,7 @@ class Loader:
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as reading:
             ahead: deque[tuple[list[Segment], Future[PreparedBatch]]] = deque()
             for number, portion in portions:
-                if self.memory < _MEMORY_FOR_TWO:
+                if not self.memory.is_for_two:
                     yield portion, prepare_batch(portion, number, self.now(), options)
                     continue
                 ahead.append((portion, reading.submit(prepare_batch, portion, number, self.now(), options)))

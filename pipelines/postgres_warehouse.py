@@ -119,7 +119,7 @@ class PostgresWarehouse(Warehouse):
         return True
 
     @contextmanager
-    def session(self) -> Iterator["PostgresSession"]:
+    def session(self, memory: int | None = None) -> Iterator["PostgresSession"]:  # noqa: ARG002 - a server has its own
         """
         Hold the warehouse for writing; loaders and builds of other machines wait.
 

@@ -135,7 +135,7 @@ class ArchiveReplay:
 
     def _replay(self, segments: Sequence[Segment], selection: ReplaySelection) -> None:
         self._report = ReplayReport()
-        with full_disk_told("replay"), self.loader.locked(), self.loader.warehouse.session() as session:
+        with full_disk_told("replay"), self.loader.locked(), self.loader.session() as session:
             pipeline = self.loader.ready(session)
             readable = self._readable(segments)
             done = 0

@@ -83,9 +83,9 @@ class Warehouse(ABC):
         """Return the variables that this output reads."""
 
     @abstractmethod
-    def session(self) -> AbstractContextManager["WarehouseSession"]:
+    def session(self, memory: int | None = None) -> AbstractContextManager["WarehouseSession"]:
         """
-        Hold the warehouse for writing; nobody else of us has it meanwhile.
+        Hold the warehouse for writing; nobody else of us has it meanwhile. It may take *memory* bytes of this process.
 
         Raises:
             WarehouseLockedError: Another program kept it for longer than `patience`.

@@ -22,7 +22,8 @@ from models.columns import EVENT_COLUMNS, Kind
 from pipelines.batches import Counts
 from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.errors import DiskFullError, LoadLockedError, WarehouseLockedError
-from pipelines.load import _MEMORY_FOR_TWO, DEFAULT_MEMORY, Loader
+from pipelines.load import Loader
+from pipelines.load_memory import DEFAULT_MEMORY, LoadMemory
 from pipelines.status import read_status
 from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.oracle_events import body
@@ -198,14 +199,14 @@ def test_load_seq_grows_by_one_with_every_load(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
-    "memory", [DEFAULT_MEMORY, _MEMORY_FOR_TWO], ids=["one after another", "one read while another is loaded"]
+    "memory", [DEFAULT_MEMORY, 2 * DEFAULT_MEMORY], ids=["one after another", "one read while another is loaded"]
 )
 def test_a_backlog_is_loaded_in_portions(line: Line, monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
     """What does not fit one load is several, in order, and an event repeated across them is still loaded once."""
     monkeypatch.setattr("pipelines.load.LOAD_SEGMENTS", 1)
     for raw in (EXAMPLES[0], EXAMPLES[1], EXAMPLES[0]):
         line.stage_bodies([raw])
-    report = replace(line.loader, memory=memory).load()
+    report = replace(line.loader, memory=LoadMemory(memory)).load()
 
     assert (report.loads, report.segments, report.counts) == (3, 3, Counts(received=3, loaded=2, duplicate=1))
     assert_accounted_for(line)

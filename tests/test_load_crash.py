@@ -20,6 +20,7 @@ from dlt.load.load import Load
 import pipelines.load
 from ingest.staging import Stage
 from pipelines.batches import PreparedBatch
+from pipelines.load_memory import LoadMemory
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
@@ -56,7 +57,7 @@ def load_until(root: Path, point: str, portion: int | None) -> None:
     if portion is not None:
         number += portion - 1
         pipelines.load.LOAD_SEGMENTS = 1
-        loader = replace(loader, memory=2 * 1024**3)  # with so much, the next portion is read meanwhile
+        loader = replace(loader, memory=LoadMemory(2 * 1024**3))  # with so much, the next portion is read meanwhile
     original = getattr(owner, name)
     calls = 0
 
