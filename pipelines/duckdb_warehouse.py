@@ -162,18 +162,23 @@ class DuckDBSession(WarehouseSession):
 
     def __post_init__(self) -> None:
         """Open the file."""
-        self.connection = self.connect()
+        self.connection = self._opened()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        connection = self.connect()
         # Closing would write the whole log into the file, which takes longer than a small load. It is as safe there.
-        self.connection.execute(
+        connection.execute(
             f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_MOST_LOG_BYTES}B';"
             # As in `dbt_project/profiles.yml`: months and days are those of UTC, wherever this runs.
             "set TimeZone = 'UTC'"
         )
+        return connection
 
     def limit_memory(self, most_bytes: int) -> None:
         """Use no more memory than this; what is larger goes to a directory beside the file."""
-        with suppress(duckdb.OutOfMemoryException):  # what cannot be moved there stays
-            self.connection.execute(f"set memory_limit = '{most_bytes}B'")
+        # Aside, since an error in the transaction would end it: what cannot be moved there stays, and that is one.
+        with suppress(duckdb.OutOfMemoryException), self.connection.cursor() as aside:
+            aside.execute(f"set memory_limit = '{most_bytes}B'")
 
     commit_bytes: ClassVar[int] = 512 * 1024 * 1024
     """A commit of many rows takes less time than many of few: full row groups go straight into the file."""
@@ -278,7 +283,7 @@ class DuckDBSession(WarehouseSession):
         """Close the file meanwhile, so that dbt may open it."""
         self.connection.close()
         yield
-        self.connection = self.connect()
+        self.connection = self._opened()
 
     def compact(self) -> None:
         """Copy what is in the file to a new one, which takes its place: a file keeps the blocks that were freed."""
@@ -301,7 +306,7 @@ class DuckDBSession(WarehouseSession):
         aside.replace(database)
         sync_file(database.parent)
         self.connection.close()
-        self.connection = self.connect()
+        self.connection = self._opened()
 
     def upgrade(self) -> None:
         """Give the tables of a warehouse that an earlier version made the columns that they lack."""
