@@ -9,12 +9,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.compiled_models import CompiledModels, GateError, compiled_models
+from pipelines.compiled_models import CompiledModels, GateError
+from pipelines.compiled_store import CompiledStore
 from pipelines.errors import BuildError
 from pipelines.full_disk import full_disk_told
+from pipelines.project_graph import ProjectGraph, project_graph
 from pipelines.publish import PUBLISHED_NOTE
 from pipelines.selection import Selection, downstream_of_changes
 from pipelines.warehouse import Warehouse, WarehouseSession
@@ -88,9 +91,12 @@ class Builder:
     on_node: Callable[[str], None] = lambda _name: None
     _manifest: "Manifest | None" = field(default=None, repr=False)
     _parsed: str = field(default="", repr=False)
-    _compiled: CompiledModels | None = field(default=None, repr=False)
-    _compiled_for: str = field(default="", repr=False)
+    _compiled: CompiledStore = field(init=False, repr=False)
     _inputs: Sequence[str] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        """Look for nothing yet."""
+        self._compiled = CompiledStore(self.state / "compiled")
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
         """
@@ -126,23 +132,18 @@ class Builder:
         if last.load_seq == load_seq and not session.changed_inputs() and session.is_published(self.published):
             return None
         unchanged = session.unchanged_since(last.load_seq)
-        return BuildPlan(load_seq, fingerprint, downstream_of_changes(self._parsed_project(), unchanged, _GATE))
+        return BuildPlan(load_seq, fingerprint, downstream_of_changes(self._graph(session), unchanged, _GATE))
 
     def derive(self, session: WarehouseSession, plan: BuildPlan) -> tuple[int, int]:
         """Run the models of *plan*, then its tests; return how many did and passed."""
+        if session.runs_compiled:
+            return self._derive_compiled(session, plan)
         if plan.selection is None:
             with session.lent():
                 return self._dbt("run", "--full-refresh", variables=_variables_of(session, plan)), self._dbt(
                     "test", "--select", f"tag:{_GATE}"
                 )
         models, tests = plan.selection.models, plan.selection.tests
-        if session.runs_compiled:
-            try:
-                self._compiled_models(session, plan).run(session, plan.selection, plan.load_seq, self.on_node)
-            except GateError:
-                session.forget_build()
-                raise
-            return len(models), len(tests)
         if not models:
             session.advance_build(plan.load_seq)
             return 0, 0
@@ -150,16 +151,51 @@ class Builder:
             ran = self._dbt("run", "--select", *models, variables=_variables_of(session, plan))
             return ran, self._dbt("test", "--select", *tests) if tests else 0
 
-    def _compiled_models(self, session: WarehouseSession, plan: BuildPlan) -> CompiledModels:
-        if self._compiled is None or self._compiled_for != plan.fingerprint:
-            everything = downstream_of_changes(self._parsed_project(), (), _GATE)
+    def _derive_compiled(self, session: WarehouseSession, plan: BuildPlan) -> tuple[int, int]:
+        key = self._compiled_key(session, is_full=plan.selection is None)
+        compiled = self._compiled_models(session, plan, key)
+        try:
+            if plan.selection is None:
+                tests = [node.name for node in compiled.graph.nodes.values() if node.is_test and _GATE in node.tags]
+                return compiled.run_all(session, tests, plan.load_seq, self.on_node), len(tests)
+            compiled.run(session, plan.selection, plan.load_seq, self.on_node)
+        except GateError:
+            session.forget_build()
+            raise
+        except BuildError:
+            # dbt compiles a model whose table somebody dropped as one to be derived anew.
+            self._compiled.forget(key)
+            raise
+        return len(plan.selection.models), len(plan.selection.tests)
+
+    def _compiled_models(self, session: WarehouseSession, plan: BuildPlan, key: str) -> CompiledModels:
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            options = [] if plan.selection else ["--full-refresh"]
             with session.lent():
                 nodes = self._invoke(
-                    "compile", "--select", *everything.models, *everything.tests, variables=_variables_of(session, plan)
-                )
-            compiled = {each.node.unique_id: each.node.compiled_code for each in nodes}
-            self._compiled, self._compiled_for = compiled_models(self._parsed_project(), compiled), plan.fingerprint
-        return self._compiled
+                    "compile", "--select", "resource_type:model", f"tag:{_GATE}", *options,
+                    variables=_variables_of(session, plan),
+                )  # fmt: skip
+            compiled = CompiledModels(
+                project_graph(self._parsed_project()), {each.node.unique_id: each.node.compiled_code for each in nodes}
+            )
+            self._compiled.put(key, compiled)
+        return compiled
+
+    def _compiled_key(self, session: WarehouseSession, *, is_full: bool) -> str:
+        """Of all that the SQL depends on which dbt compiles: its macros and the names of relations too."""
+        [(catalog,)] = session.execute("select current_database()")
+        versions = [version(name) for name in ("dbt-core", f"dbt-{self.warehouse.dbt_target}")]
+        parts = [self._fingerprint(), catalog, *versions, "anew" if is_full else "touched"]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def _graph(self, session: WarehouseSession) -> ProjectGraph:
+        if session.runs_compiled:
+            keys = [self._compiled_key(session, is_full=is_full) for is_full in (False, True)]
+            if compiled := self._compiled.either(*keys):
+                return compiled.graph
+        return project_graph(self._parsed_project())
 
     def document(self, page: Path) -> None:
         """

@@ -1,44 +1,38 @@
 """
-An incremental build without dbt's runner: the statements that dbt compiled, run by ourselves in one transaction.
+A build without dbt's runner: the statements that dbt compiled, run by ourselves.
 
-What dbt compiles for an incremental run depends on the project and its variables only, since what is new is a condition
-in the SQL. So it is compiled once in a process. dbt's own run costs some 70 ms of processor a model (contexts, caches,
-renaming, checking again what a full build has checked), which is many times what a small load needs.
+What dbt compiles depends on the project and its variables only, since what is new is a condition in the SQL. So it is
+compiled once. dbt's own run costs some 70 ms of processor a model (contexts, caches, renaming, a commit each), which is
+many times what a small load needs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from pipelines.errors import BuildError
+from pipelines.project_graph import Node, ProjectGraph
 from pipelines.selection import Selection
 from pipelines.warehouse import WarehouseSession
 
-if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
-
 _NEW_ROWS = "new_rows_of_a_build"
-_TOUCHED = "touched"
-"""Folder of the models that are tables of touched keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledModels:
     """
-    The project as an incremental build runs it, each in the order in which it can run.
+    The project as a build runs it.
 
     Attributes:
-        models: Statements by name of the model.
-        tests: The query of what is wrong, by name of the test.
-        forgetting: What empties a table of touched keys, by name of its model.
+        graph: Of the project.
+        sql: What dbt compiled, by id of the model or test.
     """
 
-    models: Mapping[str, str]
-    tests: Mapping[str, str]
-    forgetting: Mapping[str, str]
+    graph: ProjectGraph
+    sql: Mapping[str, str]
 
     def run(
         self, session: WarehouseSession, selection: Selection, load_seq: int, on_node: Callable[[str], None]
@@ -49,61 +43,121 @@ class CompiledModels:
         Raises:
             BuildError: A model or a test failed.
         """
-        selected = set(selection.models)
         with session.changing(None):
-            for name in self.forgetting.keys() - selected:
-                _executed(session, name, self.forgetting[name])
-            for name, statements in self.models.items():
-                if name in selected:
-                    _executed(session, name, statements)
-                    on_node(name)
+            for node in self.graph.nodes.values():
+                if node.is_touched and node.name in selection.left_out:
+                    _executed(session, node, f"delete from {node.relation}")
+            for node, sql in self._in_order(selection.models):
+                _executed(session, node, _replacing(node, sql))
+                on_node(node.name)
             session.advance_build(load_seq)
-            for name in selection.tests:
-                [(failures,)] = _executed(session, name, f"select count(*) from ({self.tests[name]}) as failures")
+            self._test(session, selection.tests, on_node)
+
+    def run_all(
+        self, session: WarehouseSession, tests: Collection[str], load_seq: int, on_node: Callable[[str], None]
+    ) -> int:
+        """
+        Derive every model anew, each in a transaction of its own, then test it all; return how many models there are.
+
+        One transaction over all would take a half more memory and processor with a large history: DuckDB has no
+        statistics of rows that have not been committed, and keeps them in memory where they do not fill a row group.
+
+        Raises:
+            BuildError: A model or a test failed, or a model has other columns than its contract promises. Models before
+                it are new, and the record of builds is as it was.
+        """
+        models = self._in_order(tuple(node.name for node in self.graph.nodes.values() if not node.is_test))
+        session.make_builds()
+        for schema in sorted({node.schema for node, _ in models}):
+            session.execute(f"create schema if not exists {schema}")
+            _make_way(session, [node for node, _ in models if node.schema == schema], schema)
+        for node, sql in models:
+            with session.changing(None):
+                _executed(session, node, _anew(node, sql))
+                _assert_promised(session, node)
+            on_node(node.name)
+        session.record_build(load_seq)
+        self._test(session, tests, on_node)
+        session.settle()
+        return len(models)
+
+    def _in_order(self, names: Sequence[str]) -> list[tuple[Node, str]]:
+        """Models of these names with their SQL, in an order in which they can run."""
+        wanted = set(names)
+        order = TopologicalSorter({key: node.parents for key, node in self.graph.nodes.items()}).static_order()
+        found = ((self.graph.nodes[key], self.sql[key]) for key in order if key in self.sql)
+        return [(node, sql) for node, sql in found if node.name in wanted and not node.is_test]
+
+    def _test(self, session: WarehouseSession, names: Collection[str], on_node: Callable[[str], None]) -> None:
+        for key, node in self.graph.nodes.items():
+            if node.is_test and node.name in names:
+                [(failures,)] = _executed(session, node, f"select count(*) from ({self.sql[key]}) as failures")
                 if failures:
-                    raise GateError(f"{name}: Got {failures} results, configured to fail if != 0")
-                on_node(name)
+                    raise GateError(f"{node.name}: Got {failures} results, configured to fail if != 0")
+                on_node(node.name)
 
 
 class GateError(BuildError):
     """What was built is not what it should be."""
 
 
-def compiled_models(manifest: "Manifest", compiled: Mapping[str, str]) -> CompiledModels:
-    """Return what *compiled* (SQL by id of the node) comes to."""
-    parents = {key: manifest.nodes[key].depends_on_nodes for key in compiled}
-    order = [key for key in TopologicalSorter(parents).static_order() if key in compiled]
-    relations = {node.name: str(node.relation_name) for node in manifest.nodes.values() if node.relation_name}
-    models = {}
-    tests = {}
-    forgetting = {}
-    for key in order:
-        node: Any = manifest.nodes[key]
-        if node.resource_type.value == "test":
-            tests[node.name] = compiled[key]
-            continue
-        models[node.name] = _statements(node, compiled[key], relations)
-        if _TOUCHED in node.fqn:
-            forgetting[node.name] = f"delete from {node.relation_name}"
-    return CompiledModels(models, tests, forgetting)
-
-
-def _statements(node: Any, sql: str, relations: Mapping[str, str]) -> str:
-    table, config = node.relation_name, node.config
-    if config.materialized == "table":
-        return f"create or replace table {table} as ({sql}\n)"
-    keys = ", ".join(config.unique_key)
-    touched = relations[config["touched_by"]] if config.incremental_strategy == "touched_keys" else _NEW_ROWS
+def _replacing(node: Node, sql: str) -> str:
+    if not node.keys:
+        return _anew(node, sql)
+    keys = ", ".join(node.keys)
     # Before the rows go, since they may be what the new ones are made of.
     return (
         f"create or replace temporary table {_NEW_ROWS} as ({sql}\n);"
-        f"delete from {table} where ({keys}) in (select {keys} from {touched});"
-        f"insert into {table} by name select * from {_NEW_ROWS};"
+        f"delete from {node.relation} where ({keys}) in (select {keys} from {node.touched_by or _NEW_ROWS});"
+        f"insert into {node.relation} by name select * from {_NEW_ROWS};"
     )
 
 
-def _executed(session: WarehouseSession, name: str, sql: str) -> list[tuple[Any, ...]]:
+def _anew(node: Node, sql: str) -> str:
+    if node.materialized == "view":
+        return f"create or replace view {node.relation} as ({sql}\n)"
+    if node.columns is None:
+        return f"create or replace table {node.relation} as ({sql}\n)"
+    # In the order of the contract; what it does not name comes behind, to be found there.
+    names = ", ".join(node.columns)
+    return f"create or replace table {node.relation} as select {names}, * exclude ({names}) from ({sql}\n)"
+
+
+def _make_way(session: WarehouseSession, nodes: Sequence[Node], schema: str) -> None:
+    """Remove views where a table is to be, and the other way round."""
+    kinds = session.execute(
+        "select table_name, table_type from information_schema.tables where table_schema = $schema", {"schema": schema}
+    )
+    views = {name: kind == "VIEW" for name, kind in kinds}
+    for node in nodes:
+        if views.get(node.name, node.materialized == "view") != (node.materialized == "view"):
+            session.execute(f"drop {'view' if views[node.name] else 'table'} {node.relation}")
+
+
+def _assert_promised(session: WarehouseSession, node: Node) -> None:
+    """
+    Compare the columns of a model with those of its contract, as dbt does.
+
+    Raises:
+        BuildError: They are others.
+    """
+    if node.columns is None:
+        return
+    nulls = ", ".join(f"cast(null as {data_type}) as {name}" for name, data_type in node.columns.items())
+    promised = _types(session, f"select {nulls}")
+    found = _types(session, f"from {node.relation}")
+    wrong = [name for name in {**promised, **found} if promised.get(name) != found.get(name)]
+    if wrong:
+        told = ", ".join(f"{name} is {found.get(name)}, not {promised.get(name)}" for name in wrong)
+        raise BuildError(f"{node.name}: this model has an enforced contract that failed: {told}")
+
+
+def _types(session: WarehouseSession, query: str) -> dict[str, str]:
+    return {name: data_type for name, data_type, *_ in session.execute(f"describe {query}")}
+
+
+def _executed(session: WarehouseSession, node: Node, sql: str) -> list[tuple[Any, ...]]:
     try:
         return session.execute(sql)
     except duckdb.Error as error:
-        raise BuildError(f"{name}: {error}") from error
+        raise BuildError(f"{node.name}: {error}") from error

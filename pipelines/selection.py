@@ -2,10 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
+from pipelines.project_graph import ProjectGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +22,27 @@ class Selection:
     left_out: tuple[str, ...]
 
 
-def downstream_of_changes(manifest: "Manifest", unchanged: Collection[str], tag: str) -> Selection:
+def downstream_of_changes(graph: ProjectGraph, unchanged: Collection[str], tag: str) -> Selection:
     """
     Select what reads, itself or by way of other models, a source that is not in *unchanged*.
 
     Args:
-        manifest: Of the parsed project.
+        graph: Of the project.
         unchanged: The tables of `raw` that are as the newest complete build read them.
         tag: Of the tests that are wanted.
     """
-    changed = {key for key, source in manifest.sources.items() if source.name not in unchanged}
-    waiting = {key: set(node.depends_on_nodes) for key, node in manifest.nodes.items()}
+    changed = {key for key, name in graph.sources.items() if name not in unchanged}
+    waiting = {key: set(node.parents) for key, node in graph.nodes.items()}
     while found := {key for key, parents in waiting.items() if parents & changed}:
         changed |= found
         waiting = {key: parents for key, parents in waiting.items() if key not in found}
     models: list[str] = []
     tests: list[str] = []
     left_out: list[str] = []
-    for key, node in manifest.nodes.items():
-        match node.resource_type.value:
-            case "model" if node.config.materialized != "view":
-                (models if key in changed else left_out).append(node.name)
-            case "test" if key in changed and tag in node.tags:
+    for key, node in graph.nodes.items():
+        if node.is_test:
+            if key in changed and tag in node.tags:
                 tests.append(node.name)
+        elif node.materialized != "view":
+            (models if key in changed else left_out).append(node.name)
     return Selection(tuple(models), tuple(tests), tuple(left_out))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pyarrow as pa
 from dlt.common.destination import Destination, TLoaderFileFormat
@@ -182,7 +183,7 @@ class WarehouseSession(ABC):
     """Whether a load that was interrupted left nothing: then it is read again, and otherwise dlt completes it."""
 
     runs_compiled: ClassVar[bool] = False
-    """Whether `execute` may run what dbt compiled for an incremental build, all of it in one transaction."""
+    """Whether `execute` may run what dbt compiled, and `changing` is a transaction."""
 
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
@@ -324,6 +325,9 @@ class WarehouseSession(ABC):
             where exists (select 1 from ({newest}) as newest where {of_the_event})
         """)
 
+    def settle(self) -> None:  # noqa: B027 - most engines do it by themselves
+        """Bring what is in a log into its place, after much was changed."""
+
     def compact(self) -> None:  # noqa: B027 - an engine may keep nothing of what was removed
         """Write the storage anew, so that nothing of what was removed or replaced stays on the disk."""
 
@@ -391,6 +395,23 @@ class WarehouseSession(ABC):
         self.execute(
             f"update {_BUILDS} set load_seq = $load_seq, fingerprint = null where is_complete", {"load_seq": load_seq}
         )
+
+    def make_builds(self) -> None:
+        """Make the record of builds, as `dbt_project/macros/builds.sql` does, where there is none."""
+        self.execute(f"create schema if not exists {_BUILDS_SCHEMA}")
+        self.execute(
+            f"create table if not exists {_BUILDS} (invocation_id {self.long_text_type}, load_seq bigint, "
+            f"is_complete boolean, fingerprint {self.long_text_type})"
+        )
+
+    def record_build(self, load_seq: int) -> None:
+        """Make this the newest complete build: everything derived anew, with all loads up to *load_seq*."""
+        with self.changing(None):
+            self.execute(f"delete from {_BUILDS} where 1 = 1")
+            self.execute(
+                f"insert into {_BUILDS} (invocation_id, load_seq, is_complete) values ($build, $load_seq, true)",
+                {"build": str(uuid4()), "load_seq": load_seq},
+            )
 
     def stamp_build(self, fingerprint: str) -> None:
         """Write on the newest complete build what its rows depended on besides the events."""

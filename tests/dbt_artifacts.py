@@ -23,13 +23,13 @@ def write_artifacts(directory: Path) -> None:
         line.derive()
         with line.warehouse.session() as session, session.lent():
             options = [each for each in line.builder._common() if each != "--no-write-json"]
-            done: Any = dbtRunner(manifest=line.builder._manifest).invoke(
+            done: Any = dbtRunner(manifest=line.builder._parsed_project()).invoke(
                 ["docs", "generate", "--no-compile", *options, "--target-path", str(directory)]
             )
             line.warehouse.close_dbt()
     assert done.success, done.exception
     # dbt writes no manifest that it was given.
-    manifest: Any = line.builder._manifest
+    manifest: Any = line.builder._parsed_project()
     manifest.write(str(directory / "manifest.json"))
 
 

@@ -1,7 +1,11 @@
 """The line from staged events to marts, for tests that need no HTTP: real segments, real dlt, real dbt, real DuckDB."""
 
+import atexit
 import hashlib
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +30,8 @@ from tests.oracle_events import body, read_timestamp
 RECEIVED_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 _MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
 
+_COMPILED = "TESTS_COMPILED"
+
 _PARSED: dict[tuple[str, str], Builder] = {}
 """
 By dbt's target, and the server's database, whose name dbt keeps: a builder that has parsed the project in this process,
@@ -35,6 +41,30 @@ which takes longer than building.
 
 def _parsing_of(warehouse: Warehouse) -> tuple[str, str]:
     return warehouse.dbt_target, warehouse.dbt_environment().get("HOOKMART_POSTGRES_DATABASE", "")
+
+
+def share_compiled(state: Path) -> None:
+    """
+    Let the builder that keeps its *state* there find what dbt compiled for other tests, and leave what it compiles.
+
+    A file is named for all that its content depends on; so what one test does to the project is not another's.
+    """
+    link = state / "dbt" / "compiled"
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(_compiled_by_all(), target_is_directory=True)
+
+
+def _compiled_by_all() -> Path:
+    """A directory for the processes of this run of the tests, which the first of them removes in the end."""
+    if _COMPILED not in os.environ:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        directory = Path(tempfile.gettempdir()) / f"hookmart-compiled-{run}"
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        os.environ[_COMPILED] = str(directory)
+    directory = Path(os.environ[_COMPILED])
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 def staged_line(source: str, raw: bytes, received_at: datetime) -> StagedLine:
@@ -79,7 +109,6 @@ class BareLine:
         parsed = builder or _PARSED.get(_parsing_of(warehouse))
         if parsed is not None:
             self.builder._manifest, self.builder._parsed = parsed._manifest, parsed._parsed
-            self.builder._compiled, self.builder._compiled_for = parsed._compiled, parsed._compiled_for
         self._received = 0
         self._input_files = 0
 
@@ -131,12 +160,14 @@ class BareLine:
         return self.loader.load()
 
     def build(self, *, full_refresh: bool = False) -> BuildReport:
+        share_compiled(self.root / "state")
         report = self.builder.build(full_refresh=full_refresh)
         self._keep_parsed()
         return report
 
     def derive(self, *, full_refresh: bool = False) -> None:
         """Only dbt's part of a build: the marts in the warehouse, without gate tests and publication."""
+        share_compiled(self.root / "state")
         with self.warehouse.session() as session:
             plan = self.builder.plan(session, full_refresh=full_refresh)
             if plan is not None:
@@ -149,7 +180,8 @@ class BareLine:
         raise NotImplementedError
 
     def _keep_parsed(self) -> None:
-        _PARSED[_parsing_of(self.warehouse)] = self.builder
+        if self.builder._manifest is not None:
+            _PARSED[_parsing_of(self.warehouse)] = self.builder
 
 
 class PublishingLine(BareLine):

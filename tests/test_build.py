@@ -307,7 +307,6 @@ def test_models_run_by_other_hands_are_not_taken_for_a_build(line: Line) -> None
     """After dbt was run without us, with settings we do not know, the next build derives everything."""
     load_the_rest(line)
     stranger = Builder(line.warehouse, line.root / "published", line.root / "state" / "dbt", "Asia/Tokyo")
-    stranger._manifest, stranger._parsed = line.builder._manifest, line.builder._parsed
     stranger._dbt("run", "--full-refresh")
     report = line.build()
 

@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hookmart.commands import app
-from tests.line import fixture_bodies
+from tests.line import fixture_bodies, share_compiled
 from tests.running_receiver import signature
 
 FIXTURES = Path(__file__).parent / "fixtures" / "events"
@@ -63,6 +63,7 @@ def wait_for(what: str, is_there: Any) -> Any:
 def programme(tmp_path: Path) -> Path:
     """A directory in which `hookmart init` has just been run."""
     run(tmp_path, "init", "--source", "acme")
+    share_compiled(tmp_path / "var" / "state")
     return tmp_path
 
 
@@ -255,6 +256,7 @@ def test_events_acknowledged_before_a_kill_are_loaded_by_the_next_load(programme
 
 def test_query_writes_every_format(tmp_path: Path) -> None:
     """The demo runs twice; its marts come as a table, CSV, JSON and Parquet; SQL that is wrong exits 1."""
+    share_compiled(tmp_path / "var" / "state")
     first = run(tmp_path, "demo", "--events", "300", "--partners", "3")
     again = run(tmp_path, "demo", "--events", "300", "--partners", "3")
     assert "statement of" in first.stdout

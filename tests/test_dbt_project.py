@@ -157,7 +157,7 @@ class Inspected:
 def dbt(line: Line, *arguments: str) -> dict[str, Any]:
     """Results of one dbt command on the warehouse of *line*, by name of the node."""
     os.environ["HOOKMART_DUCKDB"] = str(line.warehouse.database)
-    outcome: Any = dbtRunner(manifest=line.builder._manifest).invoke([*arguments, *line.builder._common()])
+    outcome: Any = dbtRunner(manifest=line.builder._parsed_project()).invoke([*arguments, *line.builder._common()])
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     assert outcome.exception is None, outcome.exception
     return {result.node.name: result for result in outcome.result.results if result.node.resource_type != "operation"}
@@ -188,7 +188,7 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> Inspected:
 
 @pytest.fixture(scope="module")
 def manifest(inspected: Inspected) -> Any:
-    return inspected.line.builder._manifest
+    return inspected.line.builder._parsed_project()
 
 
 @pytest.fixture(scope="module")

@@ -199,12 +199,9 @@ def test_nobody_comes_back(erased: tuple[Line, ErasureReport, dict[str, Any]], t
     "point",
     ["remove_rows", *(pytest.param(each, marks=pytest.mark.slow) for each in ("empty_staging", "compact"))],
 )
-def test_an_erasure_that_dies_is_made_up_for(
-    erased: tuple[Line, ErasureReport, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
+def test_an_erasure_that_dies_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     """Wherever it ended, the same call again does the rest."""
     line = Line(tmp_path)
-    line.builder = replace(line.builder, _manifest=erased[0].builder._manifest, _parsed=erased[0].builder._parsed)
     line.stage_lines(LINES)
     line.load()
 
