@@ -200,24 +200,32 @@ def _clean_raw(session: WarehouseSession, tombstones: Tombstones, ids: Sequence[
             session.remove_rows(table, pa.Table.from_pylist([old for old, _ in changed], schema=held.schema), key)
             session.add_rows(table, pa.Table.from_pylist([new for _, new in changed], schema=held.schema))
         yield table, len(changed)
-    if _ACTIVITY in present:
-        rows = session.execute(f"select distinct source_id, customer_id from {DATASET}.{_ACTIVITY}")
-        changes = 0
-        for source, customer in rows:
-            pseudonym = tombstones.replacement(source, customer)
-            if pseudonym is not None:
-                where = f"from {DATASET}.{_ACTIVITY} where source_id = $source and customer_id = $customer"
-                values = {"source": source, "customer": customer}
-                changes += int(session.execute(f"select count(*) {where}", values)[0][0])
-                session.execute(
-                    f"update {DATASET}.{_ACTIVITY} set customer_id = $new "
-                    "where source_id = $source and customer_id = $customer",
-                    {**values, "new": pseudonym},
-                )
-        if changes:
-            session.forget_build()
-            yield _ACTIVITY, changes
+    changes = _clean_activity(session, tombstones) if _ACTIVITY in present else 0
+    if changes:
+        session.forget_build()
+        yield _ACTIVITY, changes
     session.empty_staging()
+
+
+def _clean_activity(session: WarehouseSession, tombstones: Tombstones) -> int:
+    """Take those who were erased out of the days of players; return how many rows changed."""
+    changes = 0
+    for source, customer in session.execute(f"select distinct source_id, customer_id from {DATASET}.{_ACTIVITY}"):
+        pseudonym = tombstones.replacement(source, customer)
+        if pseudonym is None:
+            continue
+        of_customer = "where source_id = $source and customer_id = $customer"
+        values = {"source": source, "customer": customer}
+        keys = session.execute(f"select row_key from {DATASET}.{_ACTIVITY} {of_customer}", values)
+        changes += len(keys)
+        # The key is a hash of the id and of what can be guessed.
+        for key in sorted({key for (key,) in keys}):
+            session.execute(
+                f"update {DATASET}.{_ACTIVITY} set customer_id = $pseudonym, row_key = $keyed, "
+                f"part = case when part = $key then $keyed else part end {of_customer} and row_key = $key",
+                {**values, "pseudonym": pseudonym, "key": key, "keyed": tombstones.keyed(key)},
+            )
+    return changes
 
 
 def _rows_with(session: WarehouseSession, table: str, ids: Sequence[str]) -> pa.Table:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dlt
 import pyarrow as pa
@@ -107,6 +108,9 @@ class InputLoader:
         )
 
 
+_OF_A_CUSTOMER = ["source_id", "customer_id", "row_key", "part"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Load:
     """One call's way into the warehouse, for the inputs of these names."""
@@ -151,9 +155,20 @@ class _Load:
     def _without_erased(self, rows: pa.Table) -> pa.Table:
         if not self.tombstones or "customer_id" not in rows.schema.names:
             return rows
-        both = zip(rows["source_id"].to_pylist(), rows["customer_id"].to_pylist(), strict=True)
-        ids = [self.tombstones.replacement(source, customer) or customer for source, customer in both]
-        return rows.set_column(rows.schema.get_field_index("customer_id"), rows.schema.field("customer_id"), [ids])
+        cleaned = [self._cleaned(row, self.tombstones) for row in rows.select(_OF_A_CUSTOMER).to_pylist()]
+        for name in _OF_A_CUSTOMER:
+            at = rows.schema.get_field_index(name)
+            rows = rows.set_column(at, rows.schema.field(name), [[row[name] for row in cleaned]])
+        return rows
+
+    @staticmethod
+    def _cleaned(row: dict[str, Any], tombstones: Tombstones) -> dict[str, Any]:
+        pseudonym = tombstones.replacement(row["source_id"], row["customer_id"])
+        if pseudonym is None:
+            return row
+        keyed = tombstones.keyed(row["row_key"])
+        part = keyed if row["part"] == row["row_key"] else row["part"]
+        return {**row, "customer_id": pseudonym, "row_key": keyed, "part": part}
 
     def _take_away(self, change: Change) -> None:
         record = change.record

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from ingest.staging import CLOSED, Stage, StagedLine, new_batch_id
+from ingest.tombstones import Tombstones
 from ingest.uuid7 import new_uuid7
 from models.inputs import INPUTS
 from models.reading import ContractViolation, read_event
@@ -154,7 +155,9 @@ class BareLine:
             self._input_files += 1
             path = write_file(self.root / "inputs" / f"{name}.csv", rows, NOON + self._input_files)
             found.append(Input(InputShape(INPUTS[name]), path))
-        InputLoader(found, self.warehouse, self.root / "state").load()
+        InputLoader(
+            found, self.warehouse, self.root / "state", tombstones=lambda: Tombstones(self.root / "archive")
+        ).load()
 
     def load(self) -> LoadReport:
         return self.loader.load()

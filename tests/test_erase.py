@@ -1,9 +1,10 @@
 """An erased customer stands in no file any more, comes back by no way, and no total has changed."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,14 @@ def files_with(root: Path, *ids: str) -> list[str]:
     return found
 
 
+def load_activity(line: Line) -> None:
+    """Load a day of two players from the operator's file, which is theirs and goes."""
+    day = {"source_id": "acme", "activity_date": "2026-10-30", "currency": "EUR"}
+    players = {CUSTOMER: "5.00", "cus_other": "7.00"}
+    line.load_inputs({"player_activity": [{**day, "customer_id": each, "ggr": ggr} for each, ggr in players.items()]})
+    shutil.rmtree(line.root / "inputs")
+
+
 def told(root: Path) -> Line:
     """A line with the customer everywhere: loaded, built twice, waiting, in conflict, refused, in an input."""
     line = Line(root)
@@ -105,13 +114,7 @@ def told(root: Path) -> Line:
     line.stage_lines(LINES[3:])
     line.load()
     line.build()
-    with line.warehouse.session() as session:
-        session.execute(
-            "create table raw.player_activity_rows (source_id varchar, customer_id varchar, ggr decimal(28, 8))"
-        )
-        session.execute(
-            f"insert into raw.player_activity_rows values ('acme', '{CUSTOMER}', 5), ('acme', 'cus_other', 7)"
-        )
+    load_activity(line)
     request = RefusedRequest(
         delivery_id="1", source_id="acme", received_at="2026-11-01T00:00:00Z", reason="bad_signature", method="POST",
         url=None, headers=[], body_base64="eyJjdXN0b21lcl9pZCI6ICJjdXNfNWYzYTc3ZTBiMSJ9", is_redacted=False,
@@ -142,6 +145,9 @@ def test_the_id_stands_in_no_file(erased: tuple[Line, ErasureReport, dict[str, A
         "player_activity_rows": 1,
     }  # fmt: skip
     assert (report.archived_segments, report.unreadable_segments, report.refused_requests) == (2, 1, 1)
+    # Whoever knows an id and the days of a player could work out the hash of both.
+    day = repr(["acme", CUSTOMER, date(2026, 10, 30), "EUR"])
+    assert files_with(line.root, hashlib.sha256(day.encode()).hexdigest()) == []
     (request,) = RefusedDirectory(line.root / "refused").requests()
     assert request.is_redacted
     tables = line.query_warehouse(
@@ -182,6 +188,11 @@ def test_nobody_comes_back(erased: tuple[Line, ErasureReport, dict[str, Any]], t
     line.stage_lines([staged(conversion(1, tracking={"sub_ids": {"sub1": CUSTOMER}}), after=60)])
     line.stage_lines([staged(conversion(9), after=61)])
     assert line.load().counts == Counts(received=2, loaded=1, duplicate=1)
+    activity = "select distinct customer_id, row_key, ggr from raw.player_activity_rows order by all"
+    played = line.query_warehouse(activity)
+    load_activity(line)
+    assert line.query_warehouse(activity) == played
+    assert len(played) == 2
     assert files_with(line.root, CUSTOMER, EXTERNAL) == []
     counted = line.query_warehouse("select count(distinct customer_id) as customers from raw.conversion_events")
     assert counted == [{"customers": 2}]
