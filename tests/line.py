@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,7 @@ class PublishingLine(BareLine):
 
     def marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all published marts, sorted by all their columns."""
-        tables = self.query(_MARTS)
-        return {row["table_name"]: self.query(f"from marts.{row['table_name']} order by all") for row in tables}
+        return _all_marts(self.root / "published" / "current" / "marts.duckdb")
 
 
 class Line(PublishingLine):
@@ -212,22 +212,41 @@ class Line(PublishingLine):
         """Rows from the warehouse itself; no reader but a test may do this."""
         return _rows(self.warehouse.database, sql)
 
+    def queries_of_warehouse(self, queries: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """The rows of each of *queries*, from the warehouse as it was when the first was asked."""
+        with _opened(self.warehouse.database) as connection:
+            return [_rows_of(connection, sql) for sql in queries]
+
     def warehouse_marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all marts in the warehouse, sorted by all their columns."""
-        tables = self.query_warehouse(_MARTS)
-        return {
-            row["table_name"]: self.query_warehouse(f"from marts.{row['table_name']} order by all") for row in tables
-        }
+        return _all_marts(self.warehouse.database)
 
 
 def _rows(database: Path, sql: str) -> list[dict[str, Any]]:
+    with _opened(database) as connection:
+        return _rows_of(connection, sql)
+
+
+def _all_marts(database: Path) -> dict[str, list[dict[str, Any]]]:
+    # Opened once: to open the warehouse reads its log, which takes longer than all its marts.
+    with _opened(database) as connection:
+        tables = [row["table_name"] for row in _rows_of(connection, _MARTS)]
+        return {table: _rows_of(connection, f"from marts.{table} order by all") for table in tables}
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         # Under the file's own name, marts, DuckDB calls `marts.conversions` ambiguous: catalog or schema?
         connection.execute(f"attach '{database}' as opened (read_only)")
         connection.execute("use opened")
-        cursor = connection.execute(sql)
-        names = [column[0] for column in cursor.description or []]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        yield connection
+
+
+def _rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def fixture_bodies(fixtures: Path) -> list[bytes]:

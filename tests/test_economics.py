@@ -98,14 +98,12 @@ def assert_as_the_oracle_says(
     line: Line, posts: list[Posted], inputs: EconomicInputs, closed_months: ClosedMonths | None = None
 ) -> None:
     """Every row of every mart, and no row more."""
-    for mart, rows in expected(posts, inputs, closed_months or {}).items():
+    marts = expected(posts, inputs, closed_months or {})
+    queries = [f"select {', '.join(rows[0])} from marts.{mart}" for mart, rows in marts.items()]
+    for (mart, rows), answer in zip(marts.items(), line.queries_of_warehouse(queries), strict=True):
         wanted = {tuple(row[key] for key in KEYS[mart]): row for row in rows}
         assert len(wanted) == len(rows)
-        names = ", ".join(rows[0])
-        found = {
-            tuple(row[key] for key in KEYS[mart]): row
-            for row in line.query_warehouse(f"select {names} from marts.{mart}")
-        }
+        found = {tuple(row[key] for key in KEYS[mart]): row for row in answer}
         assert found.keys() == wanted.keys(), mart
         for key, row in found.items():
             assert row == wanted[key], (mart, key)

@@ -12,7 +12,7 @@ from pipelines.build import PROJECT
 from tests.line import Line
 from tests.oracle import expected_marts
 from tests.oracle_events import Posted, Row
-from tests.test_marts import oracle_rows
+from tests.test_marts import oracle_query
 from tests.test_oracle import adjusted, approved, calculated, conversion, money, payout, posted
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "exceptions.md").read_text(encoding="utf-8")
@@ -171,7 +171,9 @@ def test_an_exception_goes_when_what_it_missed_arrives(line: Line, first_rows: l
     }  # fmt: skip
     expected = expected_marts([*story(), *healing()])["data_exceptions"]
     beside = {"quarantined_event", "unattributed_spend"}
-    assert [row for row in oracle_rows(line, "data_exceptions") if row["rule"] not in beside] == expected
+    assert [
+        row for row in line.query_warehouse(oracle_query("data_exceptions")) if row["rule"] not in beside
+    ] == expected
     line.build(full_refresh=True)
     assert line.query_warehouse("from marts.data_exceptions order by exception_id") == healed
 
