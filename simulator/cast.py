@@ -27,6 +27,10 @@ class Span:
         """The moment after *share* of the span, a fraction."""
         return self.start + (self.until - self.start) * share
 
+    @property
+    def days(self) -> float:
+        return (self.until - self.start) / timedelta(days=1)
+
     def first_of_months(self) -> list[datetime]:
         """Midnight of the first day of each month that begins within the span."""
         first = self.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -27,6 +27,7 @@ from simulator.verdicts import (
     REATTRIBUTED,
     RECALCULATED,
     REVERSAL,
+    SELF_REFERRAL,
     a_rejection,
     a_rejection_of_farmed,
 )
@@ -77,8 +78,11 @@ def play_journey(
     if member.plot is Plot.RING and not is_certain and (is_deceit or rng.random() < 0.5):
         # Somebody works off a list of names at one machine.
         machine = machine_of_farm(rng, member)
-        for _ in range(rng.randint(3, 4)):
-            _Journey(stage, member, is_certain=False, is_farmed=True, mishap=None).play(at, Manner.FARMED, machine)
+        for number in range(rng.randint(3, 4)):
+            journey = _Journey(stage, member, is_certain=False, is_farmed=True, mishap=None)
+            # The first to be made is the partner's own account.
+            journey.is_own = is_deceit and number == 0
+            journey.play(at, Manner.FARMED, machine)
             at += timedelta(minutes=rng.randint(3, 25))
         return
     manner = Manner.COUPON if rng.random() < 0.05 else Manner.LINK
@@ -125,6 +129,7 @@ class _Journey:
     is_certain: bool
     is_farmed: bool
     mishap: Mishap | None
+    is_own: bool = False
     _visit: Visit = field(init=False)
     _customer: Customer = field(init=False)
     _before: list[Conversion] = field(default_factory=list)
@@ -196,6 +201,7 @@ class _Journey:
             self.stage.qualified[self.member.partner_id, month] += 1
         elif fate == "rejected":
             why = a_rejection_of_farmed(rng) if self.is_farmed else a_rejection(rng)
+            why = SELF_REFERRAL if self.is_own else why
             conversion.reject(journal, at, why)
             if not why.is_final and self.member.is_active(at + timedelta(days=2)):
                 self._qualify(step, conversion, at + timedelta(days=2))

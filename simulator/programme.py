@@ -36,6 +36,11 @@ _CERTAIN_JOURNEYS = 2
 _TRIED_OUT = 0.25
 """The share of partners whose links somebody tries."""
 
+_RAIDED_AFTER = 0.45
+"""Of the span: before the farm is found out."""
+
+_SMALLEST_RAID, _RAID_FACTOR, _JOURNEYS_PER_EVENT = 8, 7, 1 / 14
+
 _MISHAPS = ((Mishap.DUPLICATED, 1), (Mishap.RESTATED, 2), (Mishap.REPEATED, 1))
 """That happen in any case, and to whom: by place among the partners, or to the first where there are not so many."""
 
@@ -165,7 +170,7 @@ class Programme:
         for at, member, is_certain, mishap in planned:
             self._diary.add(at, self._journey_of(member, pace, mishap, is_certain=is_certain))
         self._plan_trials()
-        crowd = _Crowd(members, self._span)
+        crowd = _Crowd(members)
         for slot in slots_of(self._span, self._size.events, opens_at=min(member.approved_at for member in members)):
             self._diary.work_until(slot.end)
             self._play_slot(slot, pace, crowd)
@@ -194,6 +199,8 @@ class Programme:
             while member.plot in CROOKED and shift_at < member.quits_at:
                 yield shift_at, member, False, None
                 shift_at += timedelta(days=4, hours=self._rng.randint(0, 20))
+            if member.plot is Plot.RING:
+                yield from ((at, member, False, None) for at in self._raid(member))
         for mishap, place in _MISHAPS:
             member = self._members[place if place < len(self._members) else 0]
             yield member.approved_at + timedelta(days=8) * self._rng.random(), member, True, mishap
@@ -202,6 +209,16 @@ class Programme:
             if member.plot not in CROOKED and not member.is_test and peers_of(self._members, member, everybody_at):
                 yield everybody_at + timedelta(days=1), member, True, Mishap.REATTRIBUTED
                 return
+
+    def _raid(self, member: Member) -> Iterator[datetime]:
+        """One day on which the whole of a ring works: many times what it brings on others, however little that is."""
+        weights = sum(each.profile.weight for each in self._members)
+        usual = self._size.events * _JOURNEYS_PER_EVENT * member.profile.weight / weights / self._span.days
+        # Within one day in most timezones.
+        begins_at = self._span.at(_RAIDED_AFTER).replace(hour=8, minute=0, second=0, microsecond=0)
+        if begins_at > member.approved_at:
+            for _ in range(max(_SMALLEST_RAID, int(usual * _RAID_FACTOR))):
+                yield begins_at + timedelta(hours=10) * self._rng.random()
 
     def _plan_trials(self) -> None:
         """The operator tries the links of some partners as soon as they are approved, of the first in any case."""
@@ -242,11 +259,9 @@ class Programme:
 class _Crowd:
     """Those who send visitors, by how many."""
 
-    def __init__(self, members: list[Member], span: Span) -> None:
+    def __init__(self, members: list[Member]) -> None:
         self._members = members
-        # One day on which a farm works around the clock.
-        self._attack = (span.at(0.45), span.at(0.45) + timedelta(days=1))
-        moments = {*self._attack, *(member.approved_at for member in members), *(member.quits_at for member in members)}
+        moments = {*(member.approved_at for member in members), *(member.quits_at for member in members)}
         self._changes = sorted(moments, reverse=True)
         self._present: list[Member] = []
         self._weights: list[int] = []
@@ -256,14 +271,10 @@ class _Crowd:
         while self._changes and self._changes[-1] <= at:
             self._changes.pop()
             self._present = [each for each in self._members if each.approved_at <= at < each.quits_at]
-            self._weights = list(accumulate(self._weight(each, at) for each in self._present))
+            self._weights = list(accumulate(each.profile.weight for each in self._present))
         if not self._present or not count:
             return []
         return rng.choices(self._present, cum_weights=self._weights, k=count)
-
-    def _weight(self, member: Member, at: datetime) -> int:
-        is_attacking = member.plot is Plot.RING and self._attack[0] <= at < self._attack[1]
-        return member.profile.weight * (8 if is_attacking else 1)
 
 
 def programme_key(seed: int, size: ProgrammeSize, until: datetime, flavour: Flavour) -> str:

@@ -18,11 +18,14 @@ _REJECTIONS: tuple[tuple[int, Rejection], ...] = (
     (1, Rejection("attribution_dispute", "technical", "manual", "two clicks within one second", is_final=False)),
     (2, Rejection("duplicate_device", "fraud", "fraud_engine", "device seen before", "0.81", ("dup_device_24h",))),
 )
+SELF_REFERRAL = Rejection(
+    "self_referral", "fraud", "manual", "customer is the partner's own", "0.90", ("self_referral",)
+)
 _FARM_REJECTIONS: tuple[tuple[int, Rejection], ...] = (
     (6, Rejection("duplicate_device", "fraud", "fraud_engine", "device farm", "0.97", ("dup_device_24h", "short_ctc"))),
     (5, Rejection("duplicate_ip", "fraud", "fraud_engine", "address farm", "0.92", ("dup_ip_24h",))),
     (3, Rejection("proxy_vpn", "fraud", "fraud_engine", "hosting provider's address", "0.88", ("proxy",))),
-    (6, Rejection("self_referral", "fraud", "manual", "customer is the partner's own", "0.90", ("self_referral",))),
+    (6, SELF_REFERRAL),
     (2, Rejection("bonus_abuse", "fraud", "manual", "deposit, bonus, withdrawal", "0.79", ("min_deposit",))),
 )
 

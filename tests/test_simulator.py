@@ -24,7 +24,7 @@ from simulator.journal import Event
 from simulator.programme import Programme, ProgrammeSize, play_programme
 
 UNTIL = datetime(2026, 11, 15, 12, tzinfo=UTC)
-SMALL = ProgrammeSize(events=2500, partners=12)
+SMALL = ProgrammeSize(events=3000, partners=12)
 ENDS = [
     UNTIL,
     datetime(2026, 3, 1, tzinfo=UTC),
@@ -99,7 +99,7 @@ def test_the_files_beside_it_change_no_event(tmp_path: Path) -> None:
     ("seed", "size", "until", "flavour"),
     [
         (2, SMALL, UNTIL, Flavour.igaming),
-        (1, ProgrammeSize(events=2501, partners=12), UNTIL, Flavour.igaming),
+        (1, ProgrammeSize(events=3001, partners=12), UNTIL, Flavour.igaming),
         (1, SMALL, UNTIL + timedelta(seconds=1), Flavour.igaming),
         (1, SMALL, UNTIL, Flavour.saas),
     ],

@@ -313,6 +313,7 @@ EVERYWHERE = {
         "rejection_spike",
         "self_referral",
         "payout_destination_shared",
+        "velocity",
     },
     "accomplice": {
         "long_click_to_conversion",
@@ -340,7 +341,13 @@ def test_a_ring_leaves_its_signals(played: tuple[Line, Settings, dict[str, Truth
     assert found[ring] >= EVERYWHERE["ring"] | deposits
     assert found[accomplice] >= EVERYWHERE["accomplice"]
     honest = set().union(*(signals for partner, signals in found.items() if partner not in {ring, accomplice}))
-    assert not honest & {"same_ip_24h", "same_device_24h", "payout_destination_shared", "short_click_to_conversion"}
+    assert not honest & {
+        "same_ip_24h",
+        "same_device_24h",
+        "payout_destination_shared",
+        "short_click_to_conversion",
+        "velocity",
+    }
 
 
 def test_shares_are_what_customers_were_worth(played: tuple[Line, Settings, dict[str, Truth]]) -> None:
