@@ -21,7 +21,7 @@ _TABLE = """
     create table entries (
         at integer, rank integer, number integer, event_type text, rest blob, is_live integer, told blob
     );
-    create index entries_by_time on entries (at);
+    create index entries_in_order on entries (at, rank, number);
 """
 
 
@@ -66,7 +66,7 @@ class Agenda:
     """Entries may be added for any moment that was not yet handed out."""
 
     def __init__(self, room: int = 1500) -> None:
-        """Keep up to *room* entries in memory, besides those that are handed out next."""
+        """Keep up to *room* entries in memory, and of those that are handed out next about as many besides."""
         self._room = room
         self._near: list[Entry] = []
         self._file: sqlite3.Connection | None = None
@@ -77,11 +77,17 @@ class Agenda:
             self._put_aside()
 
     def take_before(self, moment: datetime) -> Iterator[Entry]:
-        """Hand out, and forget, all that happens before *moment*."""
-        for entry in self._fetched_before(moment):
-            heappush(self._near, entry)
-        while self._near and self._near[0].at < moment:
-            yield heappop(self._near)
+        """Hand out, and forget, all that happens before *moment*; nothing earlier may be added meanwhile."""
+        is_all = False
+        while not is_all:
+            fetched = self._fetched_before(moment)
+            is_all = len(fetched) < self._room
+            # The file may hold more of the same moment as the last of them.
+            until = moment if is_all else fetched[-1].at
+            for entry in fetched:
+                heappush(self._near, entry)
+            while self._near and self._near[0].at < until:
+                yield heappop(self._near)
 
     def _put_aside(self) -> None:
         if self._file is None:
@@ -101,10 +107,14 @@ class Agenda:
     def _fetched_before(self, moment: datetime) -> list[Entry]:
         if self._file is None:
             return []
-        until = (_microseconds(moment),)
-        rows = self._file.execute("select * from entries where at < ?", until).fetchall()
+        rows = self._file.execute(
+            "select * from entries where at < ? order by at, rank, number limit ?", (_microseconds(moment), self._room)
+        ).fetchall()
         if rows:
-            self._file.execute("delete from entries where at < ?", until)
+            last = rows[-1][:3]
+            self._file.execute(
+                "delete from entries where at <= ? and (at, rank, number) <= (?, ?, ?)", (last[0], *last)
+            )
         return [
             Entry(
                 _EPOCH + timedelta(microseconds=at),

@@ -75,8 +75,9 @@ class _Desk:
     def pay(self, at: datetime, *, is_last: bool = False) -> None:
         if not self.member.is_active(at):
             return
-        # What takes away comes first, so that it never waits behind what is paid out.
-        due = sorted(self.items, key=lambda item: item.amount)
+        # What takes away comes first, so that it never waits behind what is paid out; then the largest, which make up
+        # for it, or all others would wait behind the smallest.
+        due = sorted(self.items, key=lambda item: (item.amount >= 0, -item.amount))
         for start in range(0, len(due), _MOST_ITEMS):
             items = due[start : start + _MOST_ITEMS]
             if sum((item.amount for item in items), Decimal(0)) < self.member.min_payout:
