@@ -14,6 +14,9 @@ from pipelines.batch_rows import BatchRows
 
 DATASET = "raw"
 
+ALLOCATIONS = "payout_allocations"
+"""A view of `raw`: what the payout events say they settle, as rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawTable:

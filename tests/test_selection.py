@@ -7,9 +7,8 @@ import pytest
 from models.columns import EVENT_COLUMNS
 from models.inputs import INPUTS
 from pipelines.project_graph import ProjectGraph, project_graph
-from pipelines.raw_tables import RAW_TABLES
+from pipelines.raw_tables import ALLOCATIONS, RAW_TABLES
 from pipelines.selection import downstream_of_changes
-from pipelines.warehouse import ALLOCATIONS
 from tests.line import Line
 from tests.oracle_events import Posted
 from tests.programme_inputs import programme_inputs
