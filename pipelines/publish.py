@@ -64,6 +64,8 @@ def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         ).fetchall()
         for (table,) in tables:
             connection.execute(f'create table publication.{_SCHEMA}."{table}" as from {_SCHEMA}."{table}"')
+        # The session has DuckDB leave its log where it is; a reader would have to read all of it again, each time.
+        connection.execute("checkpoint publication")
     finally:
         connection.execute("detach publication")
 

@@ -63,6 +63,14 @@ def test_current_is_a_relative_link_to_the_generation_of_the_load(
     assert version_of(moved / "current") == 1
 
 
+def test_a_generation_is_one_file(warehouse: duckdb.DuckDBPyConnection, published: Path) -> None:
+    """Whoever copies it has all of it, and no reader reads a log first, though the warehouse keeps its own."""
+    warehouse.execute("pragma disable_checkpoint_on_shutdown")
+    generation = publish(warehouse, published, 7)
+    assert [path.name for path in generation.iterdir()] == ["marts.duckdb"]
+    assert version_of(generation) == 1
+
+
 def test_only_the_marts_are_published_with_their_types(warehouse: duckdb.DuckDBPyConnection, published: Path) -> None:
     """Raw payloads and intermediate tables stay in the warehouse; an empty mart is a mart."""
     generation = publish(warehouse, published, 1)
