@@ -1,8 +1,12 @@
-"""A warehouse with a large programme in it: one that was played and loaded, and copies of it made by SQL."""
+"""
+A warehouse with a large programme in it: one that was played and loaded, and copies of it made by SQL.
 
-from collections.abc import Iterator
+Some events of each are held back: they are what comes late.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -12,7 +16,7 @@ import duckdb
 from benchmarks.loader_site import LoaderSite
 from benchmarks.staged_events import accepted_line, instant_of, write_segments
 from ingest.staging import StagedLine
-from models.columns import EVENT_COLUMNS
+from models.columns import EVENT_COLUMNS, Kind
 from models.reading import read_event
 from pipelines.duckdb_known_events import note_every_event
 from simulator.journal import Event
@@ -22,18 +26,58 @@ END = datetime(2026, 11, 1, tzinfo=UTC)
 PLAYED = 100_000
 PARTNERS = 200
 
+COPIES_OF_PARTNERS = 10
+"""Copies that are the work of the same partners: a larger history has more of them too."""
+
+_HELD_BACK = 15
+"""One in so many events."""
+
 _COPIES_AT_A_TIME = 10
 _MILLISECOND = timedelta(milliseconds=1)
+_HASHES = {
+    "device_ip_hash": "ip_hash",
+    "device_fingerprint_hash": "fingerprint_hash",
+    "destination_hash": "destination_hash",
+}
+"""Column and JSON name of what else belongs to the people of one copy."""
 
-_OF_A_COPY = frozenset(
-    {
-        "click_id", "tracking_click_id", "conversion_id", "parent_conversion_id", "related_conversion_id",
-        "external_id", "customer_id", "customer_external_id", "commission_id", "preview_commission_id",
-        "sub_affiliate_source_commission_id", "payout_id", "payout_batch_id", "retry_of_payout_id", "adjustment_id",
-        "tier_change_id",
-    }
-)  # fmt: skip
-"""Columns whose ids are other ones in each copy; partners, campaigns and plans are the same."""
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    What the ids of the played programme are called in its copy *number*.
+
+    Attributes:
+        tag: In every id that the programme gave.
+        number: 0 for the played one itself.
+    """
+
+    tag: str
+    number: int
+
+    def body(self, event: Event) -> bytes:
+        """The event as the copy posts it."""
+        body = event.body
+        for old, new in self._texts():
+            body = body.replace(old.encode(), new.encode())
+        if self.number:
+            for name in _HASHES.values():
+                body = body.replace(f'"{name}":"'.encode(), f'"{name}":"{self.number:06x}'.encode())
+        return body
+
+    def sql(self, column: str) -> str:
+        """The value that the copy has in *column*."""
+        value = column
+        for old, new in self._texts():
+            value = f"replace({value}, '{old}', '{new}')"
+        return f"'{self.number:06x}' || {column}" if column in _HASHES else value
+
+    def _texts(self) -> tuple[tuple[str, str], ...]:
+        own, partners = (self._tag_of(number) for number in (self.number, self.number // COPIES_OF_PARTNERS))
+        return (f"_{self.tag}_", f"_{own}_"), (f"ptn_{own}_", f"ptn_{partners}_")
+
+    def _tag_of(self, number: int) -> str:
+        return f"{number:06x}" if number else self.tag
 
 
 def programme(seed: int, events: int = PLAYED) -> list[Event]:
@@ -41,14 +85,14 @@ def programme(seed: int, events: int = PLAYED) -> list[Event]:
     return list(play_programme(seed, ProgrammeSize(events, PARTNERS), END))
 
 
-def lines_of(events: list[Event], received_at: datetime, seed: int) -> Iterator[StagedLine]:
-    """*events* as staged lines, a millisecond after each other."""
+def lines_of(bodies: Iterable[bytes], received_at: datetime, seed: int) -> Iterator[StagedLine]:
+    """Events as staged lines, a millisecond after each other."""
     random = Random(seed)  # noqa: S311  # a sequence that can be repeated is the point
-    for number, event in enumerate(events):
-        header = read_event(event.body)
+    for number, body in enumerate(bodies):
+        header = read_event(body)
         yield accepted_line(
             received_at + number * _MILLISECOND, random, header.event_id, header.event_type, header.schema_version,
-            instant_of(header.occurred_at), event.body.decode(),
+            instant_of(header.occurred_at), body.decode(),
         )  # fmt: skip
 
 
@@ -57,8 +101,8 @@ class MartHistory:
     """
     The warehouse of *site*: PLAYED events, staged and loaded, and copies of them.
 
-    The copies happen at the same times, to the same partners, with conversions, customers, commissions and payouts of
-    their own; their payloads are empty, since no mart reads them.
+    The copies happen at the same times, with conversions, customers, commissions and payouts of their own; ten of them
+    share their partners. Their payloads are empty, since no mart reads them.
 
     Attributes:
         copies: Programmes in it, the played one among them.
@@ -68,26 +112,54 @@ class MartHistory:
     site: LoaderSite
     copies: int = 0
     played_loads: int = 0
+    _played: list[Event] = field(default_factory=list, repr=False)
+    _held_back: list[Event] = field(default_factory=list, repr=False)
 
     @property
     def events(self) -> int:
-        """How many it has of the history."""
+        """How many it has of the history, those that are held back among them."""
         return self.copies * PLAYED
 
     def grow(self, events: int, scratch: Path) -> None:
         """Have *events*, in whole copies."""
+        self._play()
         if not self.copies:
-            write_segments(scratch / "played", lines_of(programme(1), END, 1))
+            write_segments(scratch / "played", lines_of((event.body for event in self._played), END, 1))
             self.site.stage(scratch / "played")
             self.site.loader().load()
             self.copies = 1
             self.played_loads = _last_load(self.site)
         with duckdb.connect(self.site.warehouse()) as connection:
+            texts = _texts_with(connection, self._tag())
             while self.events < events:
                 until = min(self.copies + _COPIES_AT_A_TIME, -(-events // PLAYED))
-                _copy(connection, range(self.copies, until), self.played_loads)
+                names = [Names(self._tag(), number) for number in range(self.copies, until)]
+                _copy(connection, names, texts, self.played_loads)
                 self.copies = until
             note_every_event(connection)
+
+    def late(self, number: int, count: int) -> list[bytes]:
+        """The *number*th *count* of the events that were held back, of any copy and any age, in no order."""
+        self._play()
+        size = len(self._held_back)
+        order = list(range(self.copies * size))
+        Random(self.copies).shuffle(order)  # noqa: S311  # an order that can be repeated is the point
+        places = order[number * count : (number + 1) * count]
+        return [Names(self._tag(), place // size).body(self._held_back[place % size]) for place in places]
+
+    def duplicates(self, seed: int, count: int) -> list[bytes]:
+        """Events that are in the warehouse already."""
+        self._play()
+        return [event.body for event in Random(seed).sample(self._played, count)]  # noqa: S311  # as above
+
+    def _play(self) -> None:
+        if not self._played:
+            random = Random(1)  # noqa: S311  # as above
+            for event in programme(1):
+                (self._played if random.randrange(_HELD_BACK) else self._held_back).append(event)
+
+    def _tag(self) -> str:
+        return self._played[0].event_id.split("_")[1]
 
 
 def _last_load(site: LoaderSite) -> int:
@@ -96,24 +168,38 @@ def _last_load(site: LoaderSite) -> int:
     return int(row[0]) if row else 0
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, numbers: range, played_loads: int) -> None:
+def _texts_with(connection: duckdb.DuckDBPyConnection, tag: str) -> dict[str, list[str]]:
+    """Which columns of each table of events hold ids of the programme."""
+    found = {}
+    for table, columns in EVENT_COLUMNS.items():
+        names = [column.name for column in columns if column.kind in {Kind.TEXT, Kind.JSON}]
+        looks = ", ".join(f"coalesce(bool_or(contains({name}, '_{tag}_')), false)" for name in names)
+        row = connection.execute(f"select {looks} from raw.{table}").fetchone() or ()
+        found[table] = [name for name, has in zip(names, row, strict=True) if has]
+    return found
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[Names], texts: Mapping[str, list[str]], played_loads: int
+) -> None:
     def insert(table: str) -> None:
-        copies = " union all ".join(_copied(table, number, played_loads) for number in numbers)
+        copies = " union all ".join(_copied(table, each, texts.get(table, []), played_loads) for each in names)
         connection.cursor().execute(f"insert into raw.{table} {copies}")
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(insert, (*EVENT_COLUMNS, "deliveries", "loads")))
 
 
-def _copied(table: str, number: int, played_loads: int) -> str:
-    changed = {"load_seq": f"load_seq + {number * played_loads}", "batch_id": f"'{number:08x}' || batch_id[9:]"}
+def _copied(table: str, names: Names, texts: Sequence[str], played_loads: int) -> str:
+    prefix = f"{names.number:08x}"
+    changed = {"load_seq": f"load_seq + {names.number * played_loads}", "batch_id": f"'{prefix}' || batch_id[9:]"}
     if table != "loads":
-        changed["delivery_id"] = f"'{number:08x}' || delivery_id[9:]"
-        changed["event_id"] = f"'{number}_' || event_id"
+        changed["delivery_id"] = f"'{prefix}' || delivery_id[9:]"
+        changed["event_id"] = names.sql("event_id")
     if table in EVENT_COLUMNS:
-        ids = {column.name for column in EVENT_COLUMNS[table]} & _OF_A_COPY
-        changed |= {name: f"'{number}_' || {name}" for name in sorted(ids)}
-        changed["body_sha256"] = "sha256(" + changed["event_id"] + ")"
+        hashes = {column.name for column in EVENT_COLUMNS[table]} & set(_HASHES)
+        changed |= {name: names.sql(name) for name in sorted({*texts, *hashes})}
+        changed["body_sha256"] = f"sha256({changed['event_id']})"
         changed["payload"] = "'{}'"
     values = ", ".join(f"{value} as {name}" for name, value in changed.items())
     return f"select * replace ({values}) from raw.{table} where load_seq <= {played_loads}"

@@ -25,7 +25,7 @@ from benchmarks.fresh_process import Cost, in_fresh_process, measured
 from benchmarks.loader_report import Part, mebibytes, ratio
 from benchmarks.loader_site import LoaderSite
 from benchmarks.machine import describe
-from benchmarks.mart_history import END, MartHistory, lines_of, programme
+from benchmarks.mart_history import END, MartHistory, lines_of
 from benchmarks.results import machine_lines
 from benchmarks.staged_events import write_segments
 
@@ -67,7 +67,7 @@ def _builds(history: MartHistory, batch: int, rounds: int, scratch: Path) -> dic
     builder.build()
     for number in range(rounds):
         for name, count in ((LATE, batch), (ONE, 1)):
-            _load(history, count, 1000 * history.copies + number, scratch)
+            _load(history, count, number, scratch)
             costs[name].append(measured(builder.build)[1])
         costs[NOTHING].append(measured(builder.build)[1])
     return costs
@@ -78,13 +78,12 @@ def _build(site: LoaderSite, *, full_refresh: bool) -> Cost:
     return measured(lambda: builder.build(full_refresh=full_refresh))[1]
 
 
-def _load(history: MartHistory, count: int, seed: int, scratch: Path) -> None:
-    """Load *count* events in no order, a tenth of which have come before; one alone has come before."""
-    random = Random(seed)  # noqa: S311  # a sequence that can be repeated is the point
-    again = random.sample(programme(1), max(1, int(count * _DUPLICATES)))
-    events = again if count == 1 else [*programme(seed, count - len(again)), *again]
-    random.shuffle(events)
-    write_segments(scratch / "late", lines_of(events, END + timedelta(days=1), seed))
+def _load(history: MartHistory, count: int, number: int, scratch: Path) -> None:
+    """Load the *number*th *count* events in no order, a tenth of which have come before; one alone has come before."""
+    again = max(1, int(count * _DUPLICATES))
+    bodies = [*history.late(number, count - again), *history.duplicates(number, again)]
+    Random(number).shuffle(bodies)  # noqa: S311  # an order that can be repeated is the point
+    write_segments(scratch / "late", lines_of(bodies, END + timedelta(days=1), 1000 * history.copies + number))
     history.site.stage(scratch / "late")
     history.site.loader().load()
     shutil.rmtree(scratch / "late")

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 
+_MOST_MEMORY = 2560 * 1024**2
+"""
+Bytes for the engine, where it runs in this process: then all of it stays under 4 GB, however long the history is.
+
+What is larger goes to the disk meanwhile.
+"""
+
 _GATE = "gate"
 """Tag of the data tests that every build must pass before its marts are published."""
 
@@ -112,6 +119,7 @@ class Builder:
             DiskFullError: There was no room; readers have what they had.
         """
         with full_disk_told("build"), self.warehouse.session() as session:
+            session.spare_memory(_MOST_MEMORY)
             plan = self.plan(session, full_refresh=full_refresh)
             if plan is None:
                 return BuildReport(session.last_load_seq(), is_full=False)

@@ -14,11 +14,14 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import BuildError
+from pipelines.mart_changes import ChangedMart
 from pipelines.project_graph import Node, ProjectGraph
 from pipelines.selection import Selection
 from pipelines.warehouse import WarehouseSession
 
 _NEW_ROWS = "new_rows_of_a_build"
+_MARTS = "marts"
+"""Schema of what is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,14 @@ class CompiledModels:
             BuildError: A model or a test failed.
         """
         with session.changing(None):
+            session.begin_changes()
             for node in self.graph.nodes.values():
                 if node.is_touched and node.name in selection.left_out:
                     _executed(session, node, f"delete from {node.relation}")
             for node, sql in self._in_order(selection.models):
                 _executed(session, node, _replacing(node, sql))
+                if node.schema == _MARTS:
+                    session.note_changes(ChangedMart(node.name, node.keys, node.touched_by or _NEW_ROWS))
                 on_node(node.name)
             session.advance_build(load_seq)
             self._test(session, selection.tests, on_node)
@@ -67,6 +73,7 @@ class CompiledModels:
                 it are new, and the record of builds is as it was.
         """
         models = self._in_order(tuple(node.name for node in self.graph.nodes.values() if not node.is_test))
+        session.forget_changes()
         session.make_builds()
         for schema in sorted({node.schema for node, _ in models}):
             session.execute(f"create schema if not exists {schema}")

@@ -18,6 +18,7 @@ from pipelines.duckdb_destination import HeldDuckDB
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
 from pipelines.extraction import money_of
+from pipelines.mart_changes import ChangedMart, MartChanges
 from pipelines.publish import CURRENT, open_published, publish, sync_file
 from pipelines.raw_tables import DATASET
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, not_of
@@ -179,6 +180,11 @@ class DuckDBSession(WarehouseSession):
         with suppress(duckdb.OutOfMemoryException), self.connection.cursor() as aside:
             aside.execute(f"set memory_limit = '{most_bytes}B'")
 
+    def spare_memory(self, most_bytes: int) -> None:
+        """Use no more memory than this, nor more than DuckDB takes by itself: four fifths of what there is."""
+        [(own,)] = self.execute("select current_setting('memory_limit')")
+        self.limit_memory(min(most_bytes, _bytes_of(own)))
+
     commit_bytes: ClassVar[int] = 512 * 1024 * 1024
     """A commit of many rows takes less time than many of few: full row groups go straight into the file."""
 
@@ -270,8 +276,20 @@ class DuckDBSession(WarehouseSession):
         return self.connection.sql(sql, params=values).to_arrow_table()
 
     def publish(self, published: Path, load_seq: int) -> Path:
-        """Copy the marts to a new generation, which readers open, and return its directory."""
-        return publish(self.connection, published, load_seq)
+        """Bring the marts to a new generation, which readers open, and return its directory."""
+        return publish(self.connection, published, load_seq, MartChanges(self.connection))
+
+    def begin_changes(self) -> None:
+        """Count the build that changes the marts in this transaction."""
+        MartChanges(self.connection).begin()
+
+    def note_changes(self, mart: ChangedMart) -> None:
+        """Note what a build did to a mart, for the next publication."""
+        MartChanges(self.connection).note(mart)
+
+    def forget_changes(self) -> None:
+        """Have the next publication copy all."""
+        MartChanges(self.connection).forget()
 
     def is_published(self, published: Path) -> bool:
         """Return whether there is a generation."""
@@ -323,6 +341,12 @@ class DuckDBSession(WarehouseSession):
         if KEYS_TABLE not in present:
             self.execute(f"create schema if not exists {DATASET}")
             note_every_event(self.connection, sorted(present & set(EVENT_COLUMNS)))
+
+
+def _bytes_of(text: str) -> int:
+    """Return what DuckDB writes as `18.8 GiB`."""
+    number, unit = text.split()
+    return int(float(number) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit))
 
 
 def reader_of(connection: duckdb.DuckDBPyConnection) -> MartReader:

@@ -1,14 +1,18 @@
 """
 The marts as a file that readers open: a new immutable generation for every build, and one symlink that names it.
 
+A generation is made of one that leaves, where nobody has it open any more, or of a copy of the current one: it gets the
+rows that changed since. All rows are copied where it is not known what changed, and where much of a file is gaps.
+
 A reader that is connected keeps its generation; a new connection gets the newest. The symlink is of the directory, not
 of the file: a client that held a renamed path went on reading the old rows without an error, and a symlink of the file
 would give the catalog another name at each build.
 """
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +20,7 @@ from uuid import uuid4
 import duckdb
 
 from pipelines.errors import NotPublishedError
+from pipelines.mart_changes import KnownGeneration, MartChanges
 
 FILE_NAME = "marts.duckdb"
 CURRENT = "current"
@@ -26,19 +31,29 @@ PUBLISHED_NOTE = "published"
 
 _STORAGE_VERSION = "v1.4.0"
 _SCHEMA = "marts"
+_CATALOG = "publication"
+_SMALL = 16 * 1024 * 1024
 
 
-def publish(connection: duckdb.DuckDBPyConnection, published: Path, load_seq: int) -> Path:
+def publish(
+    connection: duckdb.DuckDBPyConnection, published: Path, load_seq: int, changes: MartChanges | None = None
+) -> Path:
     """
-    Copy schema `marts` of the open warehouse to a new generation, make it the current one, and return its directory.
+    Bring schema `marts` of the open warehouse to a new generation, make it the current one, and return its directory.
 
-    Killed anywhere, readers keep the generation before; what was half made is removed by the next publication.
+    *changes* say what is new since which generation; without them all is copied. Killed anywhere, readers keep the
+    generation before; what was half made is removed by the next publication.
     """
     published.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(published)
     work = published / f".making-{uuid4().hex}"
-    work.mkdir()
-    _copy_marts(connection, work / FILE_NAME)
+    known = changes.generations(published) if changes is not None else {}
+    base = _base(published, work, known)
+    if changes is None or base is None or not _is_brought_up(connection, work / FILE_NAME, changes, base):
+        base = None
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        _copy_marts(connection, work / FILE_NAME)
     sync_file(work / FILE_NAME)
     sync_file(work)
     generation = _free_name(published, load_seq)
@@ -49,25 +64,104 @@ def publish(connection: duckdb.DuckDBPyConnection, published: Path, load_seq: in
     link.replace(published / CURRENT)
     sync_file(published)
     _remove_old(published, generation)
+    if changes is not None:
+        made = generation / FILE_NAME
+        changes.record(made, tuple(known.values()), base.whole_bytes if base else made.stat().st_size)
     return generation
 
 
-def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    quoted = str(path).replace("'", "''")
-    connection.execute(f"attach '{quoted}' as publication (storage_version '{_STORAGE_VERSION}')")
+def _base(published: Path, work: Path, known: Mapping[str, KnownGeneration]) -> KnownGeneration | None:
+    """Put a known generation into *work*, which is not there yet; None where there is none to bring up to date."""
+    current = (published / CURRENT).resolve().name
+    for old in reversed(_generations(published)[KEPT_GENERATIONS - 1 :]):
+        if old.name == current or old.name not in known or _is_full_of_gaps(known[old.name]):
+            continue
+        # First out of every reader's sight, then the look whether one has it open: then none can come any more.
+        old.rename(work)
+        if not _is_shared(work / FILE_NAME):
+            return known[old.name]
+        shutil.rmtree(work)
+    if current in known and not _is_full_of_gaps(known[current]):
+        work.mkdir()
+        shutil.copyfile(published / current / FILE_NAME, work / FILE_NAME)
+        return known[current]
+    return None
+
+
+def _is_full_of_gaps(generation: KnownGeneration) -> bool:
+    return generation.path.stat().st_size > generation.whole_bytes * 2 + _SMALL
+
+
+def _is_shared(path: Path) -> bool:
+    """Return whether anybody has the file open, or may open it by another name; where the kernel cannot tell, yes."""
+    descriptor = os.open(path, os.O_RDWR)
     try:
-        connection.execute(f"create schema publication.{_SCHEMA}")
+        if os.fstat(descriptor).st_nlink > 1:
+            return True
+        # Only who is alone with a file is given a lease to write it.
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (OSError, AttributeError):
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_brought_up(
+    connection: duckdb.DuckDBPyConnection, path: Path, changes: MartChanges, base: KnownGeneration
+) -> bool:
+    """Bring *path*, which holds the marts of *base*, up to date; false where that did not come out."""
+    try:
+        with _attached(connection, path):
+            connection.begin()
+            try:
+                changes.apply(base.build, _CATALOG)
+                connection.commit()
+            except duckdb.Error:
+                connection.rollback()
+                raise
+            connection.execute(f"checkpoint {_CATALOG}")
+            counts = (_row_counts(connection, name) for name in ("current_database()", f"'{_CATALOG}'"))
+            return next(counts) == next(counts)
+    except duckdb.Error:
+        return False
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, int]:
+    tables = connection.execute(
+        "select table_catalog, table_name from information_schema.tables "
+        f"where table_catalog = {catalog} and table_schema = ?",
+        [_SCHEMA],
+    ).fetchall()
+    counts = " union all ".join(
+        f"""select '{table}', count(*) from "{name}".{_SCHEMA}."{table}" """ for name, table in tables
+    )
+    return dict(connection.execute(counts).fetchall()) if tables else {}
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    quoted = str(path).replace("'", "''")
+    connection.execute(f"attach '{quoted}' as {_CATALOG} (storage_version '{_STORAGE_VERSION}')")
+    try:
+        yield
+    finally:
+        connection.execute(f"detach {_CATALOG}")
+
+
+def _copy_marts(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    with _attached(connection, path):
+        connection.execute(f"create schema {_CATALOG}.{_SCHEMA}")
         tables = connection.execute(
             "select table_name from information_schema.tables "
             "where table_catalog = current_database() and table_schema = ? order by table_name",
             [_SCHEMA],
         ).fetchall()
         for (table,) in tables:
-            connection.execute(f'create table publication.{_SCHEMA}."{table}" as from {_SCHEMA}."{table}"')
+            connection.execute(f'create table {_CATALOG}.{_SCHEMA}."{table}" as from {_SCHEMA}."{table}"')
         # The session has DuckDB leave its log where it is; a reader would have to read all of it again, each time.
-        connection.execute("checkpoint publication")
-    finally:
-        connection.execute("detach publication")
+        connection.execute(f"checkpoint {_CATALOG}")
 
 
 def _free_name(published: Path, load_seq: int) -> Path:
@@ -89,13 +183,13 @@ def _remove_leftovers(published: Path) -> None:
 
 def _remove_old(published: Path, newest: Path) -> None:
     """Remove all but the newest three; a reader that still has an older one open keeps it until it closes."""
-    generations = sorted(
-        (path for path in published.glob("gen-*") if path != newest),
-        key=lambda path: path.stat().st_mtime_ns,
-        reverse=True,
-    )
-    for old in generations[KEPT_GENERATIONS - 1 :]:
+    for old in [path for path in _generations(published) if path != newest][KEPT_GENERATIONS - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _generations(published: Path) -> list[Path]:
+    """Newest first: by age and not by number."""
+    return sorted(published.glob("gen-*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def remove_others(published: Path) -> None:

@@ -20,6 +20,7 @@ from models.columns import EVENT_COLUMNS
 from models.inputs import INPUTS
 from pipelines.build_record import BuildRecord
 from pipelines.fates import KnownEvents
+from pipelines.mart_changes import ChangedMart
 from pipelines.raw_tables import ALLOCATIONS, DATASET, RAW_TABLES
 
 LOCK_PATIENCE = 60.0
@@ -132,6 +133,9 @@ class WarehouseSession(BuildRecord):
     @abstractmethod
     def is_published(self, published: Path) -> bool:
         """Return whether readers have marts of any build."""
+
+    def spare_memory(self, most_bytes: int) -> None:
+        """Use no more memory than this, nor more than the engine takes by itself on a small machine."""
 
     def limit_memory(self, most_bytes: int) -> None:
         """Use no more memory than this for what it does in this process."""
@@ -310,6 +314,15 @@ class WarehouseSession(BuildRecord):
             for table in sorted(self.table_names(schema)):
                 if not table.startswith("_dlt"):
                     self.execute(f"delete from {schema}.{table} where 1 = 1")
+
+    def begin_changes(self) -> None:
+        """Count a build that changes the marts, within its transaction."""
+
+    def note_changes(self, mart: ChangedMart) -> None:
+        """Note what the build did to *mart*, for the next publication."""
+
+    def forget_changes(self) -> None:
+        """Have the next publication take nothing for known."""
 
     def _ledger_of(self, batch_ids: Sequence[str]) -> Iterator[tuple[str, int]]:
         """Yield batch and place of every row that the ledger of loads has of *batch_ids*."""

@@ -1,16 +1,38 @@
 {# SQL: a condition that leaves only the touched keys of *touched* in an incremental run, and everything otherwise. #}
 {% macro only_touched(relation_alias, touched, keys) -%}
-    {%- if is_incremental() -%}
-        exists (
-            select 1
-            from {{ touched }} as touched
-            where
-                {% for key in keys -%}
-                    touched.{{ key }} = {{ relation_alias }}.{{ key }}{{ " and " if not loop.last }}
-                {%- endfor %}
-        )
+    {%- if is_incremental() -%} {{ is_among(relation_alias, touched, keys) }}
     {%- else -%} true
     {%- endif -%}
+{%- endmacro %}
+
+{# SQL: whether *relation* has a row with the same *keys*. #}
+{% macro is_among(relation_alias, relation, keys) -%}
+    {{ return(adapter.dispatch("is_among")(relation_alias, relation, keys)) }}
+{%- endmacro %}
+
+{# What every engine reads. #}
+{% macro default__is_among(relation_alias, relation, keys) -%}
+    exists (
+        select 1
+        from {{ relation }} as touched
+        where
+            {% for key in keys -%}
+                touched.{{ key }} = {{ relation_alias }}.{{ key }}{{ " and " if not loop.last }}
+            {%- endfor %}
+    )
+{%- endmacro %}
+
+{#
+    DuckDB looks at the keys of a large table first, and reads the other columns only of rows that have one, where it is
+    asked in this way.
+#}
+{% macro duckdb__is_among(relation_alias, relation, keys) -%}
+    (
+        {%- for key in keys -%}
+            {{ relation_alias }}.{{ key }}{{ ", " if not loop.last }}
+        {%- endfor -%}
+    )
+    in (select {{ keys | join(", ") }} from {{ relation }})
 {%- endmacro %}
 
 {#

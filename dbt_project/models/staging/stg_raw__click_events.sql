@@ -1,6 +1,6 @@
 with
 
-    click_events as (select * from {{ source("raw", "click_events") }}),
+    click_events as ({{ without_payload(source("raw", "click_events")) }}),
 
     live_click_events as (
 

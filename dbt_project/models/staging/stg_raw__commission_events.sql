@@ -1,6 +1,6 @@
 with
 
-    commission_events as (select * from {{ source("raw", "commission_events") }}),
+    commission_events as ({{ without_payload(source("raw", "commission_events")) }}),
 
     live_commission_events as (
 

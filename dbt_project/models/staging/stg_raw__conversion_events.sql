@@ -1,6 +1,6 @@
 with
 
-    conversion_events as (select * from {{ source("raw", "conversion_events") }}),
+    conversion_events as ({{ without_payload(source("raw", "conversion_events")) }}),
 
     live_conversion_events as (
 

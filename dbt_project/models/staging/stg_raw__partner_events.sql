@@ -1,6 +1,6 @@
 with
 
-    partner_events as (select * from {{ source("raw", "partner_events") }}),
+    partner_events as ({{ without_payload(source("raw", "partner_events")) }}),
 
     live_partner_events as (
 

@@ -1,6 +1,6 @@
 with
 
-    payout_events as (select * from {{ source("raw", "payout_events") }}),
+    payout_events as ({{ without_payload(source("raw", "payout_events")) }}),
 
     live_payout_events as (
 
