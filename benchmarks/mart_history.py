@@ -128,7 +128,7 @@ class MartHistory:
             self.site.stage(scratch / "played")
             self.site.loader().load()
             self.copies = 1
-            self.played_loads = _last_load(self.site)
+            self.played_loads = last_load(self.site)
         with duckdb.connect(self.site.warehouse()) as connection:
             texts = _texts_with(connection, self._tag())
             while self.events < events:
@@ -162,7 +162,8 @@ class MartHistory:
         return self._played[0].event_id.split("_")[1]
 
 
-def _last_load(site: LoaderSite) -> int:
+def last_load(site: LoaderSite) -> int:
+    """Return the place of the newest load."""
     with duckdb.connect(site.warehouse(), read_only=True) as connection:
         row = connection.execute("select max(load_seq) from raw.loads").fetchone()
     return int(row[0]) if row else 0

@@ -25,7 +25,7 @@ from benchmarks.fresh_process import Cost, in_fresh_process, measured
 from benchmarks.loader_report import Part, mebibytes, ratio
 from benchmarks.loader_site import LoaderSite
 from benchmarks.machine import describe
-from benchmarks.mart_history import END, MartHistory, lines_of
+from benchmarks.mart_history import END, MartHistory, last_load, lines_of
 from benchmarks.results import machine_lines
 from benchmarks.staged_events import write_segments
 
@@ -83,7 +83,9 @@ def _load(history: MartHistory, count: int, number: int, scratch: Path) -> None:
     again = max(1, int(count * _DUPLICATES))
     bodies = [*history.late(number, count - again), *history.duplicates(number, again)]
     Random(number).shuffle(bodies)  # noqa: S311  # an order that can be repeated is the point
-    write_segments(scratch / "late", lines_of(bodies, END + timedelta(days=1), 1000 * history.copies + number))
+    # Each load at a time of its own: segments are named by it, and one with the name of another has loaded already.
+    received_at = END + timedelta(days=1, minutes=last_load(history.site))
+    write_segments(scratch / "late", lines_of(bodies, received_at, 1000 * history.copies + number))
     history.site.stage(scratch / "late")
     history.site.loader().load()
     shutil.rmtree(scratch / "late")
