@@ -17,6 +17,7 @@ from pipelines.status import SourceStatus, read_status
 
 _COUNTS = (
     "received", "loaded", "duplicate", "conflicting", "quarantined", "quarantined_open", "refused", "unexplained",
+    "ignored",
 )  # fmt: skip
 
 
@@ -37,6 +38,7 @@ def status_document(settings: Settings) -> dict[str, Any]:
                 **asdict(source.counts),
                 "quarantined_open": source.quarantined_open,
                 "unexplained": source.unexplained,
+                "ignored": source.ignored,
                 "unexplained_days": source.unexplained_days,
                 "last_received_at": source.last_received_at,
                 "secrets": {**dict.fromkeys(_secrets_of(settings, name)), **source.secrets},
@@ -56,7 +58,9 @@ def _published(settings: Settings) -> str | None:
 
 def _every_source(settings: Settings, loaded: Mapping[str, SourceStatus]) -> dict[str, SourceStatus]:
     """Those that are configured, also where nothing of them is loaded yet, and those that once were."""
-    return {name: loaded.get(name, SourceStatus(Counts(), None, 0, 0)) for name in [*settings.sources, *loaded]}
+    return {
+        name: loaded.get(name, SourceStatus(Counts(), None, 0, 0, ignored=0)) for name in [*settings.sources, *loaded]
+    }
 
 
 def _secrets_of(settings: Settings, name: str) -> tuple[str, ...]:
@@ -97,7 +101,8 @@ def status_table(document: dict[str, Any]) -> Group:
         f"newest load      {document['load_seq']}, {document['loaded_at'] or 'none yet'}",
         f"published        {document['published'] or 'nothing yet'}",
         table,
-        "received = loaded + duplicate + quarantined + refused; conflicting are among the duplicates",
+        "received = loaded + duplicate + quarantined + refused; conflicting are among the duplicates; "
+        "ignored are deliveries without an event",
     )
 
 

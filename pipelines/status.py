@@ -32,6 +32,8 @@ class SourceStatus:
         secrets: By secret (`env:NAME`, `file:PATH`) when the newest delivery that it verified came, as
             `last_received_at`; none that verified nothing.
         unexplained_days: The unexplained by day of receipt (ISO 8601, UTC); empty where there are none.
+        ignored: Deliveries that were no event by the mapping of the source, and are none of the counts; None where the
+            file was written before they were counted.
     """
 
     counts: Counts
@@ -40,6 +42,7 @@ class SourceStatus:
     quarantined_open: int | None = None
     secrets: dict[str, str] = field(default_factory=dict)
     unexplained_days: dict[str, int] = field(default_factory=dict)
+    ignored: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def write_status(session: WarehouseSession, state: Path, *, recounting: bool = F
     after = before.load_seq if goes_on else 0
     incomplete = _incomplete(session, before, after)
     waiting, secrets = session.open_by_source(), session.secrets_by_source(after)
+    ignored = session.ignored_by_source()
     sources = {}
     for source, (counts, last_received_at) in ledger_by_source(session).items():
         earlier = before.sources[source].secrets if goes_on and source in before.sources else {}
@@ -82,6 +86,7 @@ def write_status(session: WarehouseSession, state: Path, *, recounting: bool = F
             waiting.get(source, 0),
             {secret: max(earlier.get(secret, ""), newest.get(secret, "")) for secret in sorted({*earlier, *newest})},
             days,
+            ignored.get(source, 0),
         )
     _write(LoadStatus(load_seq, iso(loaded_at), sources, today), state)
 
@@ -120,6 +125,7 @@ def read_status(state: Path) -> LoadStatus:
             each.get("quarantined_open"),
             each.get("secrets", {}),
             each.get("unexplained_days", {}),
+            each.get("ignored"),
         )
         for name, each in document["sources"].items()
     }

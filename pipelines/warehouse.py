@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from dlt.common.destination import Destination, TLoaderFileFormat
 
+from ingest.staging import IGNORED
 from models.columns import EVENT_COLUMNS
 from models.inputs import INPUTS
 from pipelines.build_record import BuildRecord
@@ -243,6 +244,15 @@ class WarehouseSession(BuildRecord):
             return {}
         rows = self.execute(
             f"select source_id, count(*) from {DATASET}.quarantined_events where replayed_at is null group by source_id"
+        )
+        return {source: int(count) for source, count in rows}
+
+    def ignored_by_source(self) -> dict[str, int]:
+        """Return how many deliveries were no event by the mapping of their source; none where there are none."""
+        if self.missing_tables():
+            return {}
+        rows = self.execute(
+            f"select source_id, count(*) from {DATASET}.deliveries where outcome = '{IGNORED}' group by source_id"
         )
         return {source: int(count) for source, count in rows}
 

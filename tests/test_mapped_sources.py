@@ -180,6 +180,7 @@ def test_raw_holds_the_events_and_the_identity_holds(programme: Any) -> None:
     assert programme.rows("select count(*) from raw.deliveries") == [(len(FILES),)]
     state = json.loads((programme.directory / "var" / "state" / "status.json").read_text())
     assert {each["unexplained"] for each in state["sources"].values()} == {0}
+    assert sum(each["ignored"] for each in state["sources"].values()) == ignored > 0
 
 
 def test_the_money_of_each_platform_is_right(programme: Any) -> None:

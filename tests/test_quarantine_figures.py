@@ -79,12 +79,12 @@ def test_a_status_written_by_an_earlier_version_is_read(line: Line) -> None:
     line.load()
     path = line.root / "state" / "status.json"
     document = json.loads(path.read_text())
-    for name in ("quarantined_open", "secrets"):
+    for name in ("quarantined_open", "secrets", "ignored"):
         del document["sources"]["acme"][name]
     path.write_text(json.dumps(document))
 
     status = read_status(line.root / "state").sources["acme"]
-    assert (status.quarantined_open, status.secrets, status.counts.quarantined) == (None, {}, 1)
+    assert (status.quarantined_open, status.secrets, status.ignored, status.counts.quarantined) == (None, {}, None, 1)
 
 
 def test_a_warehouse_that_the_loader_has_is_waited_for(line: Line) -> None:
