@@ -159,6 +159,7 @@ class DuckDBSession(WarehouseSession):
     connect: Callable[[], duckdb.DuckDBPyConnection]
     connection: duckdb.DuckDBPyConnection = field(init=False)
     _is_together: bool = field(init=False, default=False, repr=False)
+    _most_bytes: int | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Open the file."""
@@ -172,10 +173,13 @@ class DuckDBSession(WarehouseSession):
             # As in `dbt_project/profiles.yml`: months and days are those of UTC, wherever this runs.
             "set TimeZone = 'UTC'"
         )
+        if self._most_bytes is not None:
+            connection.execute(f"set memory_limit = '{self._most_bytes}B'")
         return connection
 
     def limit_memory(self, most_bytes: int) -> None:
         """Use no more memory than this; what is larger goes to a directory beside the file."""
+        self._most_bytes = most_bytes
         # Aside, since an error in the transaction would end it: what cannot be moved there stays, and that is one.
         with suppress(duckdb.OutOfMemoryException), self.connection.cursor() as aside:
             aside.execute(f"set memory_limit = '{most_bytes}B'")

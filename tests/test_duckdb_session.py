@@ -21,9 +21,14 @@ def test_less_memory_than_is_taken_ends_no_transaction(tmp_path: Path) -> None:
 def test_the_session_keeps_its_settings_when_it_was_lent(tmp_path: Path) -> None:
     """Days and months are those of UTC afterwards too, wherever this runs, and closing writes no log into the file."""
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience=1)
-    asked = "select current_setting('TimeZone'), current_setting('checkpoint_threshold')"
+    asked = (
+        "select current_setting('TimeZone'), current_setting('checkpoint_threshold'), current_setting('memory_limit')"
+    )
     with warehouse.session() as session:
+        taken = session.execute(asked)
+        session.limit_memory(500_000_000)
         before = session.execute(asked)
+        assert before != taken
         with session.lent():
             pass
         assert session.execute(asked) == before
