@@ -21,7 +21,7 @@ from models.reading import EventHeader, read_event
 from pipelines.batches import Counts
 from pipelines.quarantine import Quarantine, ReplayReport, Selection
 from pipelines.status import read_status
-from tests.line import RECEIVED_AT, Line, fixture_bodies, staged_line
+from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.test_load import archived, ids
 from tests.test_load_crash import load_and_die
 
@@ -49,9 +49,9 @@ def waiting(line: Line) -> list[tuple[str, int]]:
     return [(row["delivery_id"], row["position"]) for row in rows]
 
 
-def assert_explained(line: Line) -> None:
+def assert_explained(line: BareLine) -> None:
     """What was received is accounted for, and `raw` holds just as many rows."""
-    for row in line.query_warehouse("from raw.loads"):
+    for row in line.query_warehouse("select * from raw.loads"):
         assert row["received"] == row["loaded"] + row["duplicate"] + row["quarantined"] + row["refused"]
     assert {source.unexplained for source in read_status(line.root / "state").sources.values()} == {0}
 

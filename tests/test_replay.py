@@ -68,7 +68,7 @@ def raw_rows(line: BareLine, *without: str) -> dict[str, list[str]]:
     }
 
 
-_OF_THE_LOADS = ("load_seq", "loaded_at", "replayed_at")
+OF_THE_LOADS = ("load_seq", "loaded_at", "replayed_at")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_raw_and_marts_come_out_of_the_archive_alone(told: Line, line: Line) -> 
     report = replayed(line)
 
     # Of what gave way, only its conflict is left: loaded together, the first received is the only one ever loaded.
-    before, after = raw_rows(told, *_OF_THE_LOADS), raw_rows(line, *_OF_THE_LOADS)
+    before, after = raw_rows(told, *OF_THE_LOADS), raw_rows(line, *OF_THE_LOADS)
     assert before.pop("displaced_events") != after.pop("displaced_events")
     assert before.pop("loads") != after.pop("loads")
     assert after == before
@@ -147,7 +147,7 @@ def test_a_corrected_mapping_reaches_what_was_loaded(line: Line, tmp_path: Path)
     assert report.changed > len(POSTS) // 2
     assert (report.loaded, report.removed) == (2, 3), "an id that is another, of two sources; and an event that is none"
     for table in EVENT_COLUMNS:
-        assert raw_rows(line, *_OF_THE_LOADS)[table] == raw_rows(again, *_OF_THE_LOADS)[table]
+        assert raw_rows(line, *OF_THE_LOADS)[table] == raw_rows(again, *OF_THE_LOADS)[table]
     assert waiting(line) == waiting(again)
     assert_explained(line)
     once = raw_rows(line)
@@ -241,7 +241,7 @@ def test_a_source_and_a_stretch_of_time_are_replayed_by_themselves(line: Line, t
     assert [row["source_id"] for row in sources] == ["acme"]
     replayed(again)
     for table in EVENT_COLUMNS:
-        assert raw_rows(again, *_OF_THE_LOADS)[table] == raw_rows(line, *_OF_THE_LOADS)[table]
+        assert raw_rows(again, *OF_THE_LOADS)[table] == raw_rows(line, *OF_THE_LOADS)[table]
     assert_explained(again)
 
 
