@@ -29,7 +29,7 @@ class PostgresServer:
     def __init__(self) -> None:
         # Not pytest's directory: that one is closed to the user the server runs as.
         self._directory = TemporaryDirectory(prefix="postgres-")
-        self._data = Path(self._directory.name) / "data"
+        self.data = Path(self._directory.name) / "data"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -56,24 +56,24 @@ class PostgresServer:
     def guard(self, user: str, password: str) -> None:
         """Make a role that has to give its password."""
         self.execute(f"create role {user} login password '{password}'")
-        access = self._data / "pg_hba.conf"
+        access = self.data / "pg_hba.conf"
         access.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
         self.execute("select pg_reload_conf()")
 
     def stop(self) -> None:
         """Go down as after a power cut."""
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
 
     def start(self) -> None:
         """Come up, on the same port."""
-        options = f"-p {self.port} -k {self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", self._data / "log", "-o", options, "start")
+        options = f"-p {self.port} -k {self.data} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._run("pg_ctl", "-D", self.data, "-w", "-l", self.data / "log", "-o", options, "start")
 
     def __enter__(self) -> Self:
         if os.getuid() == 0:
             # PostgreSQL refuses to run as root.
             shutil.chown(self._directory.name, "postgres")
-        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync",
+        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync",
                   "--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8")  # fmt: skip
         self.start()
         return self

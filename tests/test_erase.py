@@ -26,7 +26,7 @@ from pipelines.batches import Counts
 from pipelines.duckdb_warehouse import DuckDBSession
 from pipelines.erasure import Erasure, ErasureReport
 from pipelines.warehouse import WarehouseSession
-from tests.line import RECEIVED_AT, Line, fixture_bodies, staged_line
+from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.test_quarantine import assert_explained
 from tests.test_replay import raw_rows, replayed
 
@@ -79,7 +79,7 @@ LINES = [
 ]
 
 
-def erasure_of(line: Line) -> Erasure:
+def erasure_of(line: BareLine) -> Erasure:
     refused = RefusedDirectory(line.root / "refused")
     return Erasure(line.loader, line.builder, lambda gone: clean_refused(refused, gone))
 
@@ -97,7 +97,7 @@ def files_with(root: Path, *ids: str) -> list[str]:
     return found
 
 
-def load_activity(line: Line) -> None:
+def load_activity(line: BareLine) -> None:
     """Load a day of two players from the operator's file, which is theirs and goes."""
     day = {"source_id": "acme", "activity_date": "2026-10-30", "currency": "EUR"}
     players = {CUSTOMER: "5.00", "cus_other": "7.00"}
@@ -105,12 +105,13 @@ def load_activity(line: Line) -> None:
     shutil.rmtree(line.root / "inputs")
 
 
-def told(root: Path) -> Line:
-    """A line with the customer everywhere: loaded, built twice, waiting, in conflict, refused, in an input."""
-    line = Line(root)
+def tell(line: BareLine, builds: int = 2) -> None:
+    """Put the customer everywhere: loaded, built twice or once, waiting, in conflict, refused, in an input."""
+    root = line.root
     line.stage_lines(LINES[:3])
     line.load()
-    line.build()
+    if builds > 1:
+        line.build()
     line.stage_lines(LINES[3:])
     line.load()
     line.build()
@@ -126,12 +127,12 @@ def told(root: Path) -> Line:
     (root / "refused" / segment.name).write_bytes(request.encode())
     (line.stage.root / "spoilt.unreadable").write_bytes(b'\xff"' + CUSTOMER.encode() + b'" torn')
     line.stage_lines([staged(conversion(8), after=5)])
-    return line
 
 
 @pytest.fixture(scope="module")
 def erased(tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, ErasureReport, dict[str, Any]]:
-    line = told(tmp_path_factory.mktemp("erased"))
+    line = Line(tmp_path_factory.mktemp("erased"))
+    tell(line)
     before = line.marts()
     return line, erasure_of(line).erase(CUSTOMER, ["acme"]), before
 
