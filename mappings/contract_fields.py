@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from models.contract import Contract
-from models.envelope import Event
 from models.money import Money
 
 
@@ -38,21 +37,30 @@ _SCALARS: dict[Any, FieldKind] = {
 }
 
 
-def kind_of(contract: type[Event], path: str) -> FieldKind | None:
-    """What the field at *path*, dotted from the root of the event, holds; None where the contract has no such field."""
+def kind_of(contract: type[Contract], path: str) -> FieldKind | None:
+    """What the field at *path*, dotted from the root of *contract*, holds; None where it has no such field."""
+    found = _annotation_at(contract, path)
+    return None if found is None else _kind(found)
+
+
+def member_of(contract: type[Contract], path: str) -> type[Contract] | None:
+    """What a member of the list at *path* is, dotted from the root of *contract*; None where it may be any JSON."""
+    member = _bare(get_args(_annotation_at(contract, path))[0])
+    return member if _is_object(member) else None
+
+
+def missing(contract: type[Contract], paths: Collection[str]) -> list[str]:
+    """The fields that *contract* requires of an object that has *paths*, and that are not among them."""
+    return list(_missing(contract, paths, ""))
+
+
+def _annotation_at(contract: type[Contract], path: str) -> Any:
     within: Any = contract
     for name in path.split("."):
         if not _is_object(within):
             return None
         within = dict(_members(within)).get(name, (None, False))[0]
-        if within is None:
-            return None
-    return _kind(within)
-
-
-def missing(contract: type[Event], paths: Collection[str]) -> list[str]:
-    """The fields that the contract requires of an event that has *paths*, and that are not among them."""
-    return list(_missing(contract, paths, ""))
+    return within
 
 
 def _missing(contract: type[Contract], paths: Collection[str], prefix: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from mappings.conversions import Unconvertible, text
 from mappings.errors import Unmappable
 from mappings.expression import Expression, parsed
 from mappings.field import MappedField
+from mappings.mapped_list import MEMBER, MappedList, put_fields
 from mappings.personal import PersonalData
 from models.reading import ContractViolation, EventHeader, read_event
 
@@ -76,7 +77,7 @@ class EventRule:
     each: Expression | None
     ids: tuple[Expression, ...]
     suffix: Expression | None
-    fields: tuple[MappedField, ...]
+    fields: tuple[MappedField | MappedList, ...]
 
     def documents(self, payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield what the expressions are asked of, once for each event."""
@@ -90,7 +91,7 @@ class EventRule:
         if not isinstance(members, list):
             raise Unmappable("mapping", f"{self.each.text}: a list is expected")
         for member in members:
-            document = {**payload, "item": member}
+            document = {**payload, MEMBER: member}
             if self.when is None or self.when.is_true(document):
                 yield document
 
@@ -107,14 +108,7 @@ class EventRule:
             "schema_version": _SCHEMA_VERSION,
             "data": {},
         }
-        for field in self.fields:
-            value = field.value_in(document, currency)
-            if value is not None:
-                *parents, name = field.path.split(".")
-                within = event
-                for parent in parents:
-                    within = within.setdefault(parent, {})
-                within[name] = value
+        put_fields(event, self.fields, document, currency)
         try:
             payload = orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
             return MappedEvent(read_event(payload), payload)

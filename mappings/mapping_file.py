@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mappings.contract_fields import kind_of, missing
+from mappings.contract_fields import FieldKind, kind_of, member_of, missing
 from mappings.errors import MappingError
 from mappings.expression import Expression
 from mappings.field import CONVERSIONS, Conversion, MappedField
+from mappings.mapped_list import MappedList
 from mappings.mapping import EventRule, Mapping
 from mappings.personal import PersonalData
+from models.contract import Contract
 from models.registry import CONTRACTS
 
 _MAJOR = "1"
@@ -29,7 +31,7 @@ class _Table(BaseModel):
 
 
 class _FieldTable(_Table):
-    path: str
+    path: str | None = None
     as_: Conversion | None = Field(default=None, alias="as")
     currency: str | None = None
     negate: bool = False
@@ -37,6 +39,9 @@ class _FieldTable(_Table):
     otherwise: str | None = None
     format: str = ""
     timezone: str | None = None
+    each: str | None = None
+    when: str | None = None
+    fields: "_Fields" = Field(default_factory=dict)
 
 
 def _as_list(value: object) -> object:
@@ -50,6 +55,7 @@ def _as_table(value: object) -> object:
 _Texts = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
 _SaidField = Annotated[_FieldTable, BeforeValidator(_as_table)]
 _Fields = dict[str, _SaidField]
+_FieldTable.model_rebuild()
 
 
 class _EventTable(_Table):
@@ -190,12 +196,9 @@ def _rule(table: _EventTable, head: _MappingTable, shared: dict[str, dict[str, _
     said.update(_fields(table.fields))
     fields = []
     for path, field in said.items():
-        kind = None if path in _OURS else kind_of(contract, path)
-        if kind is None:
+        if path in _OURS:
             raise MappingError(f"`{path}` is no field of {table.to}; see docs/events.md")
-        mapped = _field(path, field, CONVERSIONS.get(kind, ()))
-        mapped.check(kind)
-        fields.append(mapped)
+        fields.append(_mapped(path, field, contract, table.to))
     if lacking := [path for path in missing(contract, said.keys()) if path not in _OURS]:
         raise MappingError(f"it says nothing of `{lacking[0]}`, which {table.to} requires")
     ids = table.id or head.id
@@ -214,7 +217,51 @@ def _rule(table: _EventTable, head: _MappingTable, shared: dict[str, dict[str, _
     )
 
 
-def _field(path: str, said: _FieldTable, possible: tuple[Conversion, ...]) -> MappedField:
+def _mapped(path: str, said: _FieldTable, contract: type[Contract], whole: str) -> MappedField | MappedList:
+    """Return what is *said* of the field at *path* of *contract*, which people know as *whole*."""
+    kind = kind_of(contract, path)
+    if kind is None:
+        raise MappingError(f"`{path}` is no field of {whole}; see docs/events.md")
+    if kind is FieldKind.LIST:
+        return _list(path, said, member_of(contract, path))
+    if said.each is not None or said.when is not None or said.fields:
+        raise MappingError(f"`{path}` is no list, so it has neither `each`, `when` nor `fields`")
+    return _field(path, said, kind)
+
+
+def _list(path: str, said: _FieldTable, member: type[Contract] | None) -> MappedList:
+    if said.each is None:
+        raise MappingError(f"`{path}` is a list; say `each`, the list of the payload, and what a member of it is")
+    if bool(said.fields) == (said.path is not None):
+        raise MappingError(f"a member of `{path}` has either `fields` or, where it is a value, a `path`")
+    if member is not None and not said.fields:
+        raise MappingError(f"a member of `{path}` is an object; say its `fields`")
+    whole = f"a member of `{path}`"
+    with _mistakes_in(f"`{path}`"):
+        source, when = Expression.of(said.each), _expression(said.when)
+        if not said.fields:
+            return MappedList(path, source, when, value=_field(path, said, FieldKind.ANY))
+        if said.model_fields_set - {"each", "when", "fields"}:
+            raise MappingError(f"{whole} is an object; how its values are written is said in `fields`")
+        fields: tuple[MappedField | MappedList, ...]
+        if member is None:
+            fields = tuple(_field(name, field, FieldKind.ANY) for name, field in said.fields.items())
+        else:
+            fields = tuple(_mapped(name, field, member, whole) for name, field in said.fields.items())
+            if lacking := missing(member, said.fields.keys()):
+                raise MappingError(f"it says nothing of `{lacking[0]}`, which {whole} requires")
+        return MappedList(path, source, when, fields)
+
+
+def _field(path: str, said: _FieldTable, kind: FieldKind) -> MappedField:
+    mapped = _said_field(path, said, CONVERSIONS.get(kind, ()))
+    mapped.check(kind)
+    return mapped
+
+
+def _said_field(path: str, said: _FieldTable, possible: tuple[Conversion, ...]) -> MappedField:
+    if said.path is None:
+        raise MappingError(f"`{path}` has no `path`; say where the payload holds it")
     if said.as_ is None and possible[:1] == ("minor_units",):
         raise MappingError(f'`{path}` is money; say as = "minor_units" or as = "amount"')
     with _mistakes_in(f"`{path}`"):

@@ -490,6 +490,20 @@ def test_the_example_mapping_maps() -> None:
     ]  # fmt: skip
 
 
+def test_the_example_of_a_list_maps() -> None:
+    """Added to the example above it, it makes the list that it says."""
+    [whole] = _blocks(_section(MAPPINGS, "One of your own"), "toml")
+    [of_list] = _blocks(_section(MAPPINGS, "Lists"), "toml")
+    body = {
+        "kind": "paid", "uid": "u2", "at": 1777802400, "payout": "p1", "sum": 1500, "currency": "jpy",
+        "affiliate": {"id": 7}, "lines": [{"sale": 1, "cents": 1200}, {"sale": None, "cents": 300}],
+    }  # fmt: skip
+    [event] = mapping_file.read_mapping(whole + of_list, "the example").apply(json.dumps(body).encode()).events
+    assert json.loads(event.payload)["data"]["payout"]["allocations"] == [
+        {"commission_id": "1", "amount": {"amount": "1200", "currency": "JPY"}}
+    ]
+
+
 def test_every_check_before_going_live_is_explained(tmp_path: Path) -> None:
     """Whoever reads a certificate finds each of its checks, under its step."""
     source = '[sources.acme]\nscheme = "slack"\nsecrets = ["env:ACME_SECRET"]\narrays = true\n'

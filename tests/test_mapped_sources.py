@@ -218,6 +218,20 @@ def test_the_money_of_each_platform_is_right(programme: Any) -> None:
     ]  # fmt: skip
 
 
+def test_a_payout_is_allocated_to_the_commissions_that_its_payload_lists(programme: Any) -> None:
+    """What a mapping makes of a list reaches the warehouse, member by member, and the marts compare it."""
+    compared = programme.line.query(
+        "select allocations, allocated_amount, allocated_currency, reconciliation_status "
+        "from marts.payout_reconciliation where source_id = 'rewardful' and payout_id = 'pay-1'"
+    )
+    assert compared == [
+        {
+            "allocations": 1, "allocated_amount": Decimal("20.25"), "allocated_currency": "USD",
+            "reconciliation_status": "matched",
+        }
+    ]  # fmt: skip
+
+
 def test_any_order_and_every_redelivery_give_the_same_marts(programme: Any, tmp_path: Path) -> None:
     """Shuffled, in two loads, each payload twice: the marts of one orderly delivery, and the rest duplicates."""
     other = Programme(tmp_path)
