@@ -1,3 +1,125 @@
+{# CTEs: the commission events of touched subjects, what each leaves its commission at, and what they booked. #}
+{% macro commissions_to_judge() %}
+    subjects_of_commission_events as (
+
+        select
+            {%- for column in columns_to_judge("commission_events") %}
+                events.{{ column }},
+            {%- endfor %}
+            case
+                when commission_id is null
+                then 'event:' || event_id
+                else {{ ledger_subject("commission", "commission_id") }}
+            end as exception_subject_id,
+            case
+                when event_type = 'commission.tier_changed'
+                then 'tier_change'
+                when commission_id is null
+                then 'adjustment'
+                else 'commission'
+            end as entity_type,
+            case
+                when event_type = 'commission.tier_changed'
+                then tier_change_id
+                when commission_id is null
+                then adjustment_id
+                else commission_id
+            end as entity_id,
+            case
+                event_type
+                when 'commission.calculated'
+                then amount
+                when 'commission.adjusted'
+                then amount_delta
+                when 'commission.approved'
+                then approved_amount
+            end as event_amount,
+            case
+                event_type
+                when 'commission.calculated'
+                then currency
+                when 'commission.adjusted'
+                then delta_currency
+                when 'commission.approved'
+                then approved_currency
+            end as event_currency
+        from {{ ref("stg_raw__commission_events") }} as events
+
+    ),
+
+    numbered_commission_events as (
+
+        select
+            *,
+            row_number() over (
+                {{ of_subject() }} order by {{ order_key("events") }}
+            ) as event_number,
+            row_number() over (
+                {{ of_subject() }}, event_type order by {{ order_key("events") }}
+            ) as type_number,
+            min(case when event_type = 'commission.calculated' then occurred_at end) over (
+                {{ of_subject() }}
+            ) as first_calculated_at
+        from subjects_of_commission_events as events
+        where
+            {{
+                only_touched(
+                    "events",
+                    ref("touched_exception_subjects"),
+                    ["source_id", "exception_subject_id"],
+                )
+            }}
+
+    ),
+
+    commission_events as (
+
+        select
+            *,
+            first_value(event_amount) over (
+                {{ of_subject() }}, event_type order by type_number
+            ) as first_amount_of_type,
+            first_value(event_currency) over (
+                {{ of_subject() }}, event_type order by type_number
+            ) as first_currency_of_type
+        from numbered_commission_events
+
+    ),
+
+    -- what each event leaves the commission at, as far as it says
+    commission_chain as (
+
+        select
+            *,
+            lag(
+                case when event_type = 'commission.calculated' then amount else amount_after end
+            ) over ({{ of_subject() }} order by event_number) as previous_amount_after,
+            lag(
+                case when event_type = 'commission.calculated' then currency else after_currency end
+            ) over ({{ of_subject() }} order by event_number) as previous_after_currency
+        from commission_events
+        where
+            event_type in ('commission.calculated', 'commission.adjusted')
+            and entity_type = 'commission'
+
+    ),
+
+    touched_subjects as (select * from {{ ref("touched_exception_subjects") }}),
+
+    commission_entries as (
+
+        select entries.*
+        from {{ ref("int_commission_entries") }} as entries
+        {% if is_incremental() %}
+            inner join
+                touched_subjects
+                on entries.source_id = touched_subjects.source_id
+                and entries.ledger_subject_id = touched_subjects.exception_subject_id
+        {% endif %}
+
+    )
+{% endmacro %}
+
 {# An approval waits for the amount it approves. #}
 {% macro exception__approval_before_calculation() %}
     select {{ exception_columns("approval_before_calculation", "events", is_open="false") }}

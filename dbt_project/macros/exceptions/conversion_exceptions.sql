@@ -1,3 +1,84 @@
+{# CTEs: the events of touched conversions, the conversions, and the money of their commissions. #}
+{% macro conversions_to_judge() %}
+    raw_conversion_events as (
+
+        select
+            {%- for column in columns_to_judge("conversion_events") %}
+                events.{{ column }},
+            {%- endfor %}
+            'conversion:' || events.conversion_id as exception_subject_id,
+            'conversion' as entity_type,
+            events.conversion_id as entity_id,
+            {{ money("null") }} as event_amount,
+            cast(null as {{ dbt.type_string() }}) as event_currency
+        from {{ ref("stg_raw__conversion_events") }} as events
+        where
+            {{ only_touched("events", ref("touched_conversions"), ["source_id", "conversion_id"]) }}
+
+    ),
+
+    conversion_events as (
+
+        select
+            events.*,
+            events_in_order.event_number,
+            events_in_order.stated_status,
+            events_in_order.previous_status,
+            count(*) over (
+                partition by events.source_id, events.exception_subject_id
+            ) as event_count,
+            sum(case when events.event_type = 'conversion.created' then 1 else 0 end) over (
+                partition by events.source_id, events.exception_subject_id
+            ) as created_count
+        from raw_conversion_events as events
+        inner join
+            {{ ref("int_conversion_events_in_order") }} as events_in_order
+            on events.source_id = events_in_order.source_id
+            and events.conversion_id = events_in_order.conversion_id
+            and events.event_id = events_in_order.event_id
+
+    ),
+
+    conversions as (
+
+        select *
+        from {{ ref("conversions") }} as conversions
+        where
+            {{
+                only_touched(
+                    "conversions", ref("touched_conversions"), ["source_id", "conversion_id"]
+                )
+            }}
+
+    ),
+
+    commissions_of_conversions as (
+
+        select *
+        from {{ ref("int_commission_states") }} as commissions
+        where
+            commissions.conversion_id is not null
+            and {{
+                only_touched(
+                    "commissions", ref("touched_conversions"), ["source_id", "conversion_id"]
+                )
+            }}
+
+    ),
+
+    money_of_conversions as (
+
+        select commissions.source_id, commissions.conversion_id, ledger.currency
+        from commissions_of_conversions as commissions
+        inner join
+            {{ ref("commission_ledger") }} as ledger
+            on commissions.source_id = ledger.source_id
+            and commissions.commission_id = ledger.commission_id
+            and ledger.entry_type in {{ commission_entry_types() }}
+
+    )
+{% endmacro %}
+
 {# A creation after another state changes nothing. #}
 {% macro exception__illegal_conversion_transition() %}
     select

@@ -1,3 +1,173 @@
+{# CTE: the clicks that a rule may find something in. #}
+{% macro clicks_to_judge() %}
+    click_events as (
+
+        select
+            {%- for column in columns_to_judge("click_events") %} events.{{ column }}, {%- endfor %}
+            'event:' || events.event_id as exception_subject_id,
+            'click' as entity_type,
+            events.click_id as entity_id,
+            {{ money("null") }} as event_amount,
+            cast(null as {{ dbt.type_string() }}) as event_currency
+        from {{ ref("stg_raw__click_events") }} as events
+        where
+            {{ is_doubtful_click("events") }}
+            {% if is_incremental() %} and {{ loaded_since_last_build("events") }} {% endif %}
+
+    )
+{% endmacro %}
+
+{# CTEs: the events of all kinds as rules about any event look at them: with their versions, values and conflicts. #}
+{% macro events_of_all_kinds() %}
+    events_of_all_kinds as (
+
+        {% for events in [
+            "click_events",
+            "conversion_events",
+            "commission_events",
+            "payout_events",
+            "partner_events",
+        ] -%}
+            select
+                {{ frame_of_events() | join(", ") }},
+                has_synthetic_id,
+                {{ is_from_the_future(events) }} as is_from_the_future
+            from {{ events }} {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    ),
+
+    versions as (
+
+        {% for events in [
+            "conversion_events",
+            "commission_events",
+            "payout_events",
+            "partner_events",
+        ] -%}
+            select {{ frame_of_events() | join(", ") }}, entity_version
+            from {{ events }}
+            where entity_version is not null {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    ),
+
+    versioned_events as (
+
+        select
+            *,
+            max(entity_version) over (
+                {{ of_subject() }}
+                order by {{ order_key("versions") }}
+                rows between unbounded preceding and 1 preceding
+            ) as highest_earlier_version,
+            max(entity_version) over ({{ of_subject() }}) as highest_version,
+            first_value(entity_version) over (
+                {{ of_subject() }} order by {{ order_key("versions", "desc") }}
+            ) as newest_version,
+            row_number() over (
+                {{ of_subject() }}, entity_version order by {{ order_key("versions") }}
+            ) as version_number
+        from versions
+
+    ),
+
+    unknown_values_of_events as (
+
+        {% for events, field, column, condition in enumerated_columns() -%}
+            select
+                {{ frame_of_events() | join(", ") }},
+                '{{ field }}' as field,
+                {{ column }} as enum_value
+            from {{ events }}
+            where
+                {{ column }} not in (
+                    {{
+                        known_values(
+                            "commission.model" if field == "commission_preview.model" else field
+                        )
+                    }}
+                )
+                and {{ condition }} {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    ),
+
+    unknown_values as (
+
+        select
+            *,
+            row_number() over (
+                {{ of_subject() }},
+                field,
+                enum_value
+                order by {{ order_key("unknown_values_of_events") }}
+            ) as value_number
+        from unknown_values_of_events
+
+    ),
+
+    subjects_of_conflicts as (
+
+        select *, 'conflict:' || event_id as exception_subject_id
+        from {{ ref("stg_raw__event_conflicts") }}
+
+    ),
+
+    event_conflicts as (
+
+        select *
+        from subjects_of_conflicts as conflicts
+        where
+            {{
+                only_touched(
+                    "conflicts",
+                    ref("touched_exception_subjects"),
+                    ["source_id", "exception_subject_id"],
+                )
+            }}
+
+    ),
+
+    -- only where the event in force is not a test
+    conflicting_events as (
+
+        {% for table, amount, currency in [
+            ("click_events", "null", "null"),
+            ("conversion_events", "null", "null"),
+            (
+                "commission_events",
+                "coalesce(events.amount_delta, events.approved_amount, events.amount)",
+                "coalesce(events.delta_currency, events.approved_currency, events.currency)",
+            ),
+            (
+                "payout_events",
+                "coalesce(events.debit_amount, events.amount)",
+                "coalesce(events.debit_currency, events.currency)",
+            ),
+            ("partner_events", "null", "null"),
+        ] -%}
+            select
+                events.source_id,
+                conflicts.exception_subject_id,
+                'event' as entity_type,
+                events.event_id as entity_id,
+                events.partner_id,
+                events.event_id,
+                events.occurred_at,
+                {{ money(amount) }} as event_amount,
+                cast({{ currency }} as {{ dbt.type_string() }}) as event_currency,
+                conflicts.body_sha256
+            from event_conflicts as conflicts
+            inner join
+                {{ ref("stg_raw__" ~ table) }} as events
+                on conflicts.source_id = events.source_id
+                and conflicts.event_id = events.event_id {{ "union all" if not loop.last }}
+        {% endfor %}
+
+    )
+{% endmacro %}
+
 {# A value that no enumeration lists, stored as sent: one exception for each entity, field and value. #}
 {% macro exception__unknown_enum_value() %}
     select

@@ -1,3 +1,44 @@
+{# CTEs: the partner events of touched subjects. #}
+{% macro partners_to_judge() %}
+    subjects_of_partner_events as (
+
+        select
+            {%- for column in columns_to_judge("partner_events") %}
+                events.{{ column }},
+            {%- endfor %}
+            'partner:' || partner_id as exception_subject_id,
+            'partner' as entity_type,
+            partner_id as entity_id,
+            {{ money("null") }} as event_amount,
+            cast(null as {{ dbt.type_string() }}) as event_currency
+        from {{ ref("stg_raw__partner_events") }} as events
+
+    ),
+
+    partner_events as (
+
+        select
+            *,
+            row_number() over (
+                {{ of_subject() }} order by {{ order_key("events") }}
+            ) as event_number,
+            count(*) over ({{ of_subject() }}) as event_count,
+            lag(event_type) over (
+                {{ of_subject() }} order by {{ order_key("events") }}
+            ) as previous_event_type
+        from subjects_of_partner_events as events
+        where
+            {{
+                only_touched(
+                    "events",
+                    ref("touched_exception_subjects"),
+                    ["source_id", "exception_subject_id"],
+                )
+            }}
+
+    )
+{% endmacro %}
+
 {# A step that the partner's state does not allow. #}
 {% macro exception__illegal_partner_transition() %}
     select

@@ -1,3 +1,56 @@
+{# CTEs: the events of touched payouts. #}
+{% macro payouts_to_judge() %}
+    raw_payout_events as (
+
+        select
+            {%- for column in columns_to_judge("payout_events") %}
+                events.{{ column }},
+            {%- endfor %}
+            {{ ledger_subject("payout", "events.payout_id") }} as exception_subject_id,
+            'payout' as entity_type,
+            events.payout_id as entity_id,
+            coalesce(events.debit_amount, events.amount) as event_amount,
+            case
+                when events.debit_amount is null then events.currency else events.debit_currency
+            end as event_currency
+        from {{ ref("stg_raw__payout_events") }} as events
+        where {{ only_touched("events", ref("touched_payouts"), ["source_id", "payout_id"]) }}
+
+    ),
+
+    payout_events as (
+
+        select
+            events.*,
+            events_in_order.event_number,
+            events_in_order.is_no_op,
+            count(*) over (
+                partition by events.source_id, events.exception_subject_id
+            ) as event_count,
+            sum(case when events.event_type = 'payout.scheduled' then 1 else 0 end) over (
+                partition by events.source_id, events.exception_subject_id
+            ) as scheduled_count,
+            -- a step that was passed over leaves the payout completed
+            case
+                when events_in_order.is_no_op
+                then 'payout.completed'
+                else
+                    lag(events.event_type) over (
+                        partition by
+                            events.source_id, events.exception_subject_id, events_in_order.is_no_op
+                        order by events_in_order.event_number
+                    )
+            end as previous_event_type
+        from raw_payout_events as events
+        inner join
+            {{ ref("int_payout_events_in_order") }} as events_in_order
+            on events.source_id = events_in_order.source_id
+            and events.payout_id = events_in_order.payout_id
+            and events.event_id = events_in_order.event_id
+
+    )
+{% endmacro %}
+
 {# A step that the payout's state does not allow; it books nothing. #}
 {% macro exception__illegal_payout_transition() %}
     select
