@@ -14,7 +14,8 @@ from pathlib import Path
 
 import zstandard
 
-from ingest.staging import ARCHIVED, CLOSED, Segment, compressed_whole, sync_directory, write_whole
+from ingest.durable_files import sync_directory, write_whole
+from ingest.staging import ARCHIVED, CLOSED, Segment, compressed_whole
 
 _PIECE_BYTES = 1024 * 1024
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ingest.durable_files import make_directory, sync_directory
 from ingest.refused_request import RefusedRequest
-from ingest.staging import CLOSED, NEW, OPEN, UNREADABLE, Segment, Stage, make_directory, sync_directory
+from ingest.staging import CLOSED, NEW, OPEN, UNREADABLE, Segment, Stage
 
 _ASIDE = ".rewriting"
 _CHANGE_LOCK = ".change.lock"

@@ -7,7 +7,8 @@ from contextlib import suppress
 from logging import getLogger
 from pathlib import Path
 
-from ingest.staging import CLOSED, NEW, OPEN, is_same_file, make_directory, new_batch_id, sync_directory
+from ingest.durable_files import is_same_file, make_directory, sync_directory
+from ingest.staging import CLOSED, NEW, OPEN, new_batch_id
 
 _ATTEMPTS_TO_LOCK = 3
 

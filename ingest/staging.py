@@ -28,6 +28,7 @@ import orjson
 import zstandard
 
 from ingest.damage import Survey, is_whole, survey
+from ingest.durable_files import is_same_file, make_directory, sync_directory, write_whole
 from ingest.uuid7 import new_uuid7, time_of
 
 SEGMENT_COLUMNS: dict[str, str] = {
@@ -65,9 +66,6 @@ NEW, OPEN, CLOSED, UNREADABLE = ".new", ".open", ".jsonl", ".unreadable"
 
 ARCHIVED = CLOSED + ".zst"
 """Of a segment in the archive."""
-
-_ASIDE = ".writing"
-"""A file that is not whole yet; nobody but its writer looks at it."""
 
 _COMPRESSION = 3
 """zstd's own default: a tenth of the bytes, at several hundred megabytes a second."""
@@ -326,33 +324,6 @@ def _compressor() -> zstandard.ZstdCompressor:
     return zstandard.ZstdCompressor(level=_COMPRESSION, write_checksum=True)
 
 
-def make_directory(directory: Path) -> None:
-    """Make *directory* and what is missing above it, durably."""
-    missing = [each for each in (directory, *directory.parents) if not each.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
-    for each in missing:
-        sync_directory(each.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Bring the names in *directory* to the disk: a synced file without its name is lost all the same."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def is_same_file(descriptor: int, path: Path) -> bool:
-    """Whether *path* still names the file that *descriptor* holds."""
-    held = os.fstat(descriptor)
-    try:
-        named = path.stat()
-    except FileNotFoundError:
-        return False
-    return held.st_nlink > 0 and (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
-
-
 @contextmanager
 def _locked(path: Path) -> Iterator[int | None]:
     """Hold *path* under its lock, or yield None where its writer lives or the file has gone."""
@@ -392,20 +363,3 @@ def _stretches(file: BinaryIO, stretches: Iterable[tuple[int, int]]) -> Iterator
     for begin, end in stretches:
         file.seek(begin)
         yield file.read(end - begin)
-
-
-def write_whole(path: Path, pieces: Iterable[bytes]) -> int:
-    """Make *path* of *pieces*, durable and whole or not there at all; return its size in bytes."""
-    aside = path.with_suffix(_ASIDE)
-    try:
-        with aside.open("wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        aside.rename(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-    return size

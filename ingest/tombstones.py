@@ -18,8 +18,8 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from ingest.durable_files import make_directory, sync_directory
 from ingest.erased_json import replaced_in, texts_in
-from ingest.staging import make_directory, sync_directory
 
 _LIST, _KEY = "erased.jsonl", "erased.key"
 _MOST_KNOWN = 1_000_000

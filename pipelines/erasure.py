@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.archive import Archive
+from ingest.durable_files import make_directory, sync_directory, write_whole
 from ingest.erased_json import is_protected
-from ingest.staging import UNREADABLE, make_directory, sync_directory, write_whole
+from ingest.staging import UNREADABLE
 from ingest.tombstones import Tombstones
 from models.columns import EVENT_COLUMNS, Kind
 from pipelines.build import Builder

@@ -12,7 +12,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "mappings": ("models",),
     "ingest": ("models", "mappings"),
     "pipelines": (
-        "models", "mappings", "ingest.staging", "ingest.archive", "ingest.tombstones", "ingest.erased_json",
+        "models", "mappings", "ingest.staging", "ingest.durable_files", "ingest.archive", "ingest.tombstones",
+        "ingest.erased_json",
     ),
     "sending": ("ingest.sources", "ingest.signing_plan"),
     "simulator": ("models", "sending", "ingest.sources"),
