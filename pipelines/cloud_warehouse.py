@@ -6,17 +6,13 @@ into all tables of `raw` at once. So a load that was killed left nothing, and it
 built beside `marts`, and go there in one transaction.
 """
 
-import fcntl
-import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import pyarrow as pa
 import sqlglot
@@ -24,7 +20,6 @@ from dlt.common.destination import Destination, TLoaderFileFormat
 from dlt.common.schema import Schema
 from dlt.destinations.exceptions import (
     DatabaseException,
-    DatabaseTransientException,
     DatabaseUndefinedRelation,
     DestinationConnectionError,
 )
@@ -37,15 +32,13 @@ from pipelines.cloud_allocations import ALLOCATIONS
 from pipelines.cloud_destination import Arrived, arriving_at
 from pipelines.cloud_engines import Engine
 from pipelines.cloud_known_events import EventsInCloud
+from pipelines.cloud_lease import CloudLease
 from pipelines.dlt_settings import apply_dlt_settings
-from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
+from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError
 from pipelines.raw_tables import DATASET, RAW_TABLES
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, by_name, not_of
 
 _FETCHED_ROWS = 100
-_HOLDER_NAME = "warehouse-holder"
-_LOCK_NAME = "warehouse.lock"
-_POLL_SECONDS = 1.0
 
 _TROUBLE = (DatabaseException, DestinationConnectionError, PipelineStepFailed)
 
@@ -85,15 +78,9 @@ class CloudWarehouse(Warehouse):
         return True
 
     @property
-    def holder(self) -> str:
-        """The name of this loader's lease, and of its staging schema."""
-        path = self.state / _HOLDER_NAME
-        if not path.exists():
-            self.state.mkdir(parents=True, exist_ok=True)
-            work = path.with_suffix(".new")
-            work.write_text(f"{DATASET}_staging_{uuid4().hex[:12]}", encoding="utf-8")
-            work.replace(path)
-        return path.read_text(encoding="utf-8")
+    def lease(self) -> CloudLease:
+        """Who may write there, and this loader's name in it."""
+        return CloudLease(self.engine, self.state, self.patience, self.notice)
 
     @contextmanager
     def session(self, memory: int | None = None) -> Iterator["CloudSession"]:  # noqa: ARG002 - a server has its own
@@ -104,15 +91,15 @@ class CloudWarehouse(Warehouse):
             WarehouseAwayError: It does not answer, does not let us in, or refuses what we need.
             WarehouseLockedError: Another loader or build worked there for longer than `patience`.
         """
-        with self._lock_here(), self._connected(DATASET) as client:
+        with self.lease.held_here(), self._connected(DATASET) as client:
             session = CloudSession(client, self)
-            session.take_lease()
+            self.lease.take(session.execute)
             try:
                 yield session
             finally:
                 # Whoever finds it taken waits for an hour at most.
                 with suppress(*_TROUBLE):
-                    session.execute(statements.RELEASE_LEASE, {"holder": self.holder})
+                    self.lease.release(session.execute)
 
     @contextmanager
     def reading(self, _published: Path) -> Iterator[MartReader]:
@@ -174,39 +161,6 @@ class CloudWarehouse(Warehouse):
                 )
             raise WarehouseAwayError(message) from error
 
-    @contextmanager
-    def _lock_here(self) -> Iterator[None]:
-        """Keep out what works with the same state; the system lets go of it however a program ends."""
-        self.state.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.state / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            self.wait_for(lambda: _is_locked_now(descriptor))
-            yield
-        finally:
-            os.close(descriptor)
-
-    def wait_for(self, is_mine: Callable[[], bool]) -> None:
-        """
-        Return once *is_mine* says so.
-
-        Raises:
-            WarehouseLockedError: It did not for longer than `patience`.
-        """
-        deadline = time.monotonic() + self.patience
-        told = False
-        while not is_mine():
-            if time.monotonic() >= deadline:
-                message = (
-                    f"Another loader or build works in the warehouse {self}, or was killed there less than an hour "
-                    f"ago. Wait for it; if none works there, run update {DATASET}.{statements.LEASE_TABLE} "
-                    "set expires_at = 0 where true. What was received stays staged until then."
-                )
-                raise WarehouseLockedError(message)
-            if not told:
-                self.notice(f"waiting: another loader or build works in {self}")
-                told = True
-            time.sleep(min(_POLL_SECONDS, max(self.patience / 10, 0.01)))
-
 
 @dataclass(frozen=True, slots=True)
 class CloudSession(WarehouseSession):
@@ -260,11 +214,11 @@ class CloudSession(WarehouseSession):
 
     def destination(self) -> Destination:  # type: ignore[type-arg]
         """Return the destination that brings rows where `loading` merges them from."""
-        return arriving_at(self.warehouse.engine, self.warehouse.holder, self._arrived)
+        return arriving_at(self.warehouse.engine, self.warehouse.lease.holder, self._arrived)
 
     def input_destination(self) -> Destination:  # type: ignore[type-arg]
         """Return dlt's own destination: it merges table by table, each in one transaction."""
-        return self.warehouse.engine.destination(staging_dataset_name_layout=self.warehouse.holder)
+        return self.warehouse.engine.destination(staging_dataset_name_layout=self.warehouse.lease.holder)
 
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
@@ -273,7 +227,7 @@ class CloudSession(WarehouseSession):
         yield
         with self.client.begin_transaction():
             # Nobody can have taken the lease and commit as well: both write the same row.
-            self._renew_lease()
+            self.warehouse.lease.renew(self.execute)
             if displaced is not None:
                 # Before what takes their place, which would be taken for known.
                 self._merge("displaced_events")
@@ -287,9 +241,9 @@ class CloudSession(WarehouseSession):
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Let dbt write meanwhile, if the lease is ours before and after."""
-        self._renew_lease()
+        self.warehouse.lease.renew(self.execute)
         yield
-        self._renew_lease()
+        self.warehouse.lease.renew(self.execute)
 
     @property
     def known_events(self) -> EventsInCloud:
@@ -305,7 +259,7 @@ class CloudSession(WarehouseSession):
     def changing(self, displaced: pa.Table | None) -> Iterator[None]:
         """Hold a transaction: what is changed meanwhile is all there or not at all, *displaced* gone with it."""
         with self.client.begin_transaction():
-            self._renew_lease()
+            self.warehouse.lease.renew(self.execute)
             yield
             if displaced is not None:
                 self.remove_displaced()
@@ -322,9 +276,9 @@ class CloudSession(WarehouseSession):
 
     def empty_staging(self) -> None:
         """Remove what dlt left in this loader's staging schema."""
-        for table in sorted(self.table_names(self.warehouse.holder)):
+        for table in sorted(self.table_names(self.warehouse.lease.holder)):
             if not table.startswith("_dlt"):
-                self.execute(f"delete from {self.warehouse.holder}.{table} where 1 = 1")
+                self.execute(f"delete from {self.warehouse.lease.holder}.{table} where 1 = 1")
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, few at a time."""
@@ -373,17 +327,6 @@ class CloudSession(WarehouseSession):
         built = self.table_names(statements.BUILT)
         return bool(built) and built <= self.table_names(statements.PUBLISHED)
 
-    def take_lease(self) -> None:
-        """
-        Become the one who writes.
-
-        Raises:
-            WarehouseLockedError: Another one did not end for longer than `patience`.
-        """
-        for sql in statements.make_lease(self.warehouse.engine.text_type):
-            self.execute(sql)
-        self.warehouse.wait_for(self._has_taken_lease)
-
     def _bound(self, sql: str, values: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
         """Return *sql* and *values* as dlt's connections take them: a null has no type, so it goes in as a word."""
         given = dict(values or {})
@@ -395,27 +338,10 @@ class CloudSession(WarehouseSession):
                 given[name] = value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
         return by_name(sql, given or None), given
 
-    def _has_taken_lease(self) -> bool:
-        holder = {"holder": self.warehouse.holder}
-        # Two who take it at once: the engine lets one through, and the other asks again.
-        with suppress(DatabaseTransientException):
-            self.execute(statements.take_lease(self.warehouse.engine.now), holder)
-        return not self.execute(statements.OTHER_HOLDERS, holder)[0][0]
-
-    def _renew_lease(self) -> None:
-        holder = {"holder": self.warehouse.holder}
-        self.execute(statements.renew_lease(self.warehouse.engine.now), holder)
-        if self.execute(statements.OTHER_HOLDERS, holder)[0][0]:
-            message = (
-                f"This took longer than an hour, and another loader or build has begun in {self.warehouse} meanwhile. "
-                "What was received stays staged, and the next round begins again."
-            )
-            raise WarehouseLockedError(message)
-
     def _merge(self, table: str) -> None:
         columns = self._arrived.get(table)
         if columns:
-            for sql in statements.merge(RAW_TABLES[table], columns, self.warehouse.holder):
+            for sql in statements.merge(RAW_TABLES[table], columns, self.warehouse.lease.holder):
                 self.execute(sql)
 
     def _columns(self, schema: str) -> dict[str, dict[str, str]]:
@@ -437,14 +363,6 @@ def _plain(row: Any) -> tuple[Any, ...]:
         each.astimezone(UTC).replace(tzinfo=None) if isinstance(each, datetime) and each.tzinfo is not None else each
         for each in row
     )
-
-
-def _is_locked_now(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sentence(error: BaseException) -> str:
