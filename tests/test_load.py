@@ -2,10 +2,7 @@
 
 import json
 import random
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,11 +17,10 @@ from ingest.archive import Archive
 from ingest.staging import ARCHIVED
 from models.columns import EVENT_COLUMNS, Kind
 from pipelines.batches import Counts
-from pipelines.duckdb_warehouse import DuckDBWarehouse
-from pipelines.errors import DiskFullError, LoadLockedError, WarehouseLockedError
-from pipelines.load import Loader
+from pipelines.errors import DiskFullError
 from pipelines.load_memory import DEFAULT_MEMORY, LoadMemory
 from pipelines.status import read_status
+from tests.held_warehouse import impatient
 from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.oracle_events import body
 from tests.programmes import mutate_delivery, random_programme
@@ -32,31 +28,6 @@ from tests.programmes import mutate_delivery, random_programme
 FIXTURES = Path(__file__).parent / "fixtures" / "events"
 EXAMPLES = [("acme", raw) for raw in fixture_bodies(FIXTURES)]
 POSTS = random_programme(5, partners=3, conversions=6, payouts=3, clicks=3)
-
-HOLD_LOCK = """
-import fcntl, sys
-file = open(sys.argv[1], "a")
-fcntl.flock(file, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
-HOLD_WAREHOUSE = """
-import duckdb, sys
-connection = duckdb.connect(sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held_by_another_process(script: str, path: Path) -> Iterator[Callable[[], None]]:
-    """Run *script* on *path* until the block ends or what is yielded is called."""
-    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdin=-1, stdout=-1, text=True) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        yield holder.stdin.close
-        holder.stdin.close()
 
 
 def ids(line: BareLine) -> list[tuple[str, str]]:
@@ -334,56 +305,6 @@ def test_an_interrupted_load_leaves_nothing_behind(line: Line, monkeypatch: pyte
     assert len(line.stage.closed_segments()) == 2
     assert line.load().counts == Counts(received=len(EXAMPLES) + 1, loaded=len(EXAMPLES) + 1)
     assert_accounted_for(line)
-
-
-def impatient(line: Line, told: list[str], patience: float = 0.3) -> Loader:
-    """The loader of *line*, soon giving up and writing down its notices."""
-    warehouse = DuckDBWarehouse(line.warehouse.database, patience=patience, notice=told.append)
-    return replace(line.loader, warehouse=warehouse, notice=told.append)
-
-
-@pytest.mark.parametrize(
-    ("script", "name", "error"),
-    [
-        (HOLD_LOCK, "stage/.loader.lock", LoadLockedError),
-        (HOLD_WAREHOUSE, "warehouse.duckdb", WarehouseLockedError),
-    ],
-    ids=["another loader", "a warehouse open elsewhere"],
-)
-def test_a_lock_held_by_another_process_loses_nothing(
-    line: Line, script: str, name: str, error: type[Exception]
-) -> None:
-    """The loader says once that it waits, leaves in a sentence, and loads all of it when the other has gone."""
-    line.load()
-    line.stage_bodies(EXAMPLES)
-    told: list[str] = []
-    with held_by_another_process(script, line.root / name):
-        with pytest.raises(error, match=r"Stop it|Close it"):
-            impatient(line, told).load()
-        assert len(told) == 1
-        assert told[0].startswith("waiting: ")
-        assert len(line.stage.closed_segments()) == 1
-
-    assert line.load().counts == Counts(received=18, loaded=18)
-    assert_accounted_for(line)
-
-
-@pytest.mark.parametrize(
-    ("script", "name"),
-    [(HOLD_LOCK, "stage/.loader.lock"), (HOLD_WAREHOUSE, "warehouse.duckdb")],
-    ids=["another loader", "a warehouse open elsewhere"],
-)
-def test_the_loader_goes_on_as_soon_as_the_other_lets_go(line: Line, script: str, name: str) -> None:
-    """Within its patience it waits and then loads, as if nothing had been."""
-    line.load()
-    line.stage_bodies(EXAMPLES)
-    with held_by_another_process(script, line.root / name) as let_go:
-
-        def notice(_message: str) -> None:
-            let_go()
-
-        warehouse = DuckDBWarehouse(line.warehouse.database, patience=60, notice=notice)
-        assert replace(line.loader, warehouse=warehouse, notice=notice).load().counts.loaded == 18
 
 
 def test_a_file_that_is_no_database_is_not_waited_for(line: Line) -> None:

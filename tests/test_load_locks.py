@@ -1,5 +1,6 @@
 """A loader that cannot have its stage or its warehouse: it waits, says so, gives up in a sentence, loses nothing."""
 
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event, Thread
@@ -8,21 +9,19 @@ import pytest
 
 from ingest.staging import Stage
 from pipelines.batches import Counts
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.errors import LoadLockedError, WarehouseLockedError
 from pipelines.follow import Follower
 from pipelines.load import LoadReport
+from tests.held_warehouse import HOLD_LOCK, HOLD_WAREHOUSE, held_by_another_process, impatient
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.running_receiver import until
 from tests.test_load import (
     EXAMPLES,
-    HOLD_LOCK,
-    HOLD_WAREHOUSE,
     assert_accounted_for,
     distinct_ids,
-    held_by_another_process,
     ids,
-    impatient,
 )
 
 HOLD_FOR_READING = HOLD_WAREHOUSE.replace("sys.argv[1]", "sys.argv[1], read_only=True")
@@ -34,6 +33,50 @@ def line(tmp_path: Path) -> Line:
     made = Line(tmp_path)
     made.load()
     return made
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "error"),
+    [
+        (HOLD_LOCK, "stage/.loader.lock", LoadLockedError),
+        (HOLD_WAREHOUSE, "warehouse.duckdb", WarehouseLockedError),
+    ],
+    ids=["another loader", "a warehouse open elsewhere"],
+)
+def test_a_lock_held_by_another_process_loses_nothing(
+    line: Line, script: str, name: str, error: type[Exception]
+) -> None:
+    """The loader says once that it waits, leaves in a sentence, and loads all of it when the other has gone."""
+    line.load()
+    line.stage_bodies(EXAMPLES)
+    told: list[str] = []
+    with held_by_another_process(script, line.root / name):
+        with pytest.raises(error, match=r"Stop it|Close it"):
+            impatient(line, told).load()
+        assert len(told) == 1
+        assert told[0].startswith("waiting: ")
+        assert len(line.stage.closed_segments()) == 1
+
+    assert line.load().counts == Counts(received=18, loaded=18)
+    assert_accounted_for(line)
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [(HOLD_LOCK, "stage/.loader.lock"), (HOLD_WAREHOUSE, "warehouse.duckdb")],
+    ids=["another loader", "a warehouse open elsewhere"],
+)
+def test_the_loader_goes_on_as_soon_as_the_other_lets_go(line: Line, script: str, name: str) -> None:
+    """Within its patience it waits and then loads, as if nothing had been."""
+    line.load()
+    line.stage_bodies(EXAMPLES)
+    with held_by_another_process(script, line.root / name) as let_go:
+
+        def notice(_message: str) -> None:
+            let_go()
+
+        warehouse = DuckDBWarehouse(line.warehouse.database, patience=60, notice=notice)
+        assert replace(line.loader, warehouse=warehouse, notice=notice).load().counts.loaded == 18
 
 
 def test_a_program_that_only_reads_the_warehouse_is_waited_for_too(line: Line) -> None:

@@ -11,8 +11,8 @@ from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.errors import WarehouseLockedError
 from pipelines.quarantine import Quarantine, Selection
 from pipelines.status import read_status
+from tests.held_warehouse import HOLD_WAREHOUSE, held_by_another_process
 from tests.line import RECEIVED_AT, Line, staged_line
-from tests.test_load import HOLD_WAREHOUSE, held_by_another_process
 from tests.test_quarantine import BODIES, UNKNOWN, quarantine_of, quarantined
 
 
