@@ -9,15 +9,10 @@ import pytest
 from pipelines.build import PROJECT
 from tests.line import Line
 from tests.oracle import PRIMARY_KEYS, expected_marts
-from tests.oracle_economics import (
-    EconomicInputs,
-    Economics,
-    customer_cohorts,
-    overrides,
-    partner_economics,
-    program_concentration,
-)
+from tests.oracle_cohorts import customer_cohorts
+from tests.oracle_economics import EconomicInputs, Economics
 from tests.oracle_events import Posted, Row, distinct_live_events, partners_under_test
+from tests.oracle_partner_economics import overrides, partner_economics, program_concentration
 from tests.oracle_plans import revshare, tier_impact
 from tests.oracle_statement import ClosedMonths
 from tests.programme_activity import economic_inputs, plan_stories
