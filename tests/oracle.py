@@ -23,7 +23,8 @@ from tests.oracle_entities import (
     payout_rows,
 )
 from tests.oracle_events import Event, Posted, Row, distinct_live_events, partners_under_test
-from tests.oracle_exceptions import EXCEPTION_COLUMNS, exception_rows
+from tests.oracle_exceptions import exception_rows
+from tests.oracle_findings import EXCEPTION_COLUMNS
 from tests.oracle_fraud import SCORECARD_COLUMNS, SIGNAL_COLUMNS, scorecard_rows, signal_rows
 from tests.oracle_ledger import ledger_entries
 from tests.oracle_liabilities import (

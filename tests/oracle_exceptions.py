@@ -3,80 +3,19 @@
 import hashlib
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from tests.oracle_entities import commission_groups
 from tests.oracle_events import Event, Money, Posted, Row, body, grouped, newest, of_kind
+from tests.oracle_findings import Findings, entity_of, noun_of
+from tests.oracle_known_values import KNOWN_VALUES, PARTNER_TYPES, REASONS_BY_CATEGORY
 from tests.oracle_ledger import CONVERSION_VALUE_TYPES, PENDING, Entry
-
-EXCEPTION_COLUMNS = (
-    "source_id",
-    "exception_id",
-    "rule",
-    "entity_type",
-    "entity_id",
-    "partner_id",
-    "source_event_id",
-    "currency",
-    "amount_at_risk",
-    "is_open",
-    "occurred_at",
-)
 
 _RECEIVED_AT = datetime(2026, 11, 1, 12)
 """When the tests receive what does not say."""
 
-_REASONS = {
-    "fraud": "duplicate_ip duplicate_device duplicate_account self_referral bot_traffic proxy_vpn click_injection "
-    "click_flooding stolen_payment email_suspicious incentivised_traffic bonus_abuse geo_mismatch",
-    "quality": "below_min_deposit below_min_wager below_min_lots outside_window no_activity not_new_customer "
-    "kyc_failed invalid_lead_data",
-    "commercial": "duplicate_conversion cap_exceeded out_of_geo offer_inactive credited_other_partner order_cancelled "
-    "item_returned chargeback refund payment_failed",
-    "compliance": "brand_bidding terms_violation restricted_jurisdiction self_excluded_player underage "
-    "partner_not_active",
-    "technical": "tracking_error invalid_token wrong_protocol no_click test_conversion attribution_dispute",
-    "other": "other",
-}
-_MODELS = (
-    "cpa cpl cpc cpi revshare hybrid fixed lot_rebate spread_share net_deposit_share challenge_fee_share funded_bonus "
-    "override bonus referral other"
-)
-_PARTNER_TYPES = "affiliate ib sub_ib sub_affiliate influencer media_buyer agency reseller referral"
-_KNOWN = {
-    "click": {"click.validity": "valid duplicate invalid", "geo.source": "ip declared kyc"},
-    "conversion": {
-        "conversion.type": "registration kyc_passed first_deposit deposit first_trade trade lead install trial_start "
-        "subscription_start subscription_renewal order challenge_purchase challenge_reset challenge_passed "
-        "account_funded custom",
-        "conversion.status": "pending qualified rejected",
-        "qualifying_event.kind": "registration deposit wager trade challenge_purchase challenge_pass account_funded "
-        "subscription_payment order lead",
-        "commission_preview.model": _MODELS,
-        "rejection.reason_code": " ".join(_REASONS.values()),
-        "rejection.category": " ".join(_REASONS),
-        "rejection.decided_by": "rule manual advertiser fraud_engine provider",
-        "geo.source": "ip declared kyc",
-    },
-    "commission": {
-        "commission.model": _MODELS,
-        "adjustment.type": "clawback chargeback refund correction retro_tier negative_carryover_reset "
-        "high_roller_quarantine bonus dormancy_forfeit termination_forfeit partner_transfer fx_difference write_off "
-        "reversal other",
-    },
-    "payout": {
-        "failure.category": "invalid_details insufficient_funds provider_error compliance_block limit_exceeded "
-        "returned_by_bank expired_unclaimed cancelled other"
-    },
-    "partner": {
-        "change.reason_code": "fraud fraud_review terms_violation brand_abuse fake_traffic spam compliance inactivity "
-        "kyc_failed own_request merged program_closed other",
-        "change.actor.type": "system user partner rule provider",
-    },
-}
 _PARTNER_STEPS = {
     "registered": "approved suspended terminated",
     "approved": "suspended terminated",
@@ -89,64 +28,6 @@ _PAYOUT_STEPS = {
     "completed": "failed",
     "failed": "scheduled processing completed",
 }
-
-
-@dataclass
-class Findings:
-    """Exceptions as they are found; the rows gather in `rows`."""
-
-    rows: list[Row] = field(default_factory=list)
-
-    def about(
-        self,
-        rule: str,
-        event: Event,
-        *,
-        money: Money | str | None = "booked",
-        is_open: bool = True,
-        entity: tuple[str, str] | None = None,
-        more: str = "",
-    ) -> None:
-        """One exception that *event* gives rise to; at risk is what it would book, unless *money* is given."""
-        at_risk = _booked(event) if isinstance(money, str) else money
-        kind, entity_id = entity or _entity(event)
-        self.add(
-            event.source_id,
-            rule,
-            f"{event.event_id}{more}",
-            (kind, entity_id),
-            at_risk,
-            is_open=is_open,
-            event=event,
-            partner_id=event.partner_id,
-        )
-
-    def add(
-        self,
-        source_id: str,
-        rule: str,
-        key: str,
-        entity: tuple[str, str],
-        money: Money | None = None,
-        *,
-        is_open: bool = True,
-        event: Event | None = None,
-        partner_id: str | None = None,
-    ) -> None:
-        """One exception of whatever kind."""
-        values = (
-            source_id,
-            f"{rule}:{key}",
-            rule,
-            *entity,
-            partner_id,
-            None if event is None else event.event_id,
-            None if money is None else money.currency,
-            None if money is None else money.amount,
-            is_open,
-            None if event is None else event.occurred_at,
-        )
-        self.rows.append(dict(zip(EXCEPTION_COLUMNS, values, strict=True)))
 
 
 def exception_rows(
@@ -184,34 +65,10 @@ def exception_rows(
     return found.rows
 
 
-def _noun(event: Event) -> str:
-    return event.type.split(".")[0]
-
-
-def _entity(event: Event) -> tuple[str, str]:
-    if event.type == "commission.tier_changed":
-        return "tier_change", event.at("tier_change.id")
-    if event.type == "commission.adjusted" and event.at("commission.id") is None:
-        return "adjustment", event.at("adjustment.id")
-    return _noun(event), event.at(f"{_noun(event)}.id")
-
-
-def _booked(event: Event) -> Money | None:
-    paths = {
-        "commission.calculated": ("commission.amount",),
-        "commission.adjusted": ("adjustment.amount_delta",),
-        "commission.approved": ("approval.approved_amount",),
-    }.get(event.type, ("payout.debit", "payout.amount") if event.type.startswith("payout.") else ())
-    for path in paths:
-        if (money := event.money(path)) is not None:
-            return money
-    return None
-
-
 def _groups(events: list[Event], noun: str) -> dict[tuple[str, str], list[Event]]:
     if noun == "commission":
         return commission_groups(events)
-    own = [event for event in events if _noun(event) == noun]
+    own = [event for event in events if noun_of(event) == noun]
     return grouped(own, lambda event: (event.source_id, event.at(f"{noun}.id")))
 
 
@@ -225,8 +82,8 @@ def _single_events(found: Findings, events: list[Event], synthetic: set[str]) ->
         if event.event_id in synthetic:
             found.about("missing_event_id", event, is_open=False)
         reason, category = event.at("rejection.reason_code"), event.at("rejection.category")
-        if _noun(event) == "conversion" and reason is not None and category is not None:
-            homes = {name for name, reasons in _REASONS.items() if reason in reasons.split()}
+        if noun_of(event) == "conversion" and reason is not None and category is not None:
+            homes = {name for name, reasons in REASONS_BY_CATEGORY.items() if reason in reasons.split()}
             if homes and category not in homes:
                 found.about("rejection_category_mismatch", event)
 
@@ -234,11 +91,11 @@ def _single_events(found: Findings, events: list[Event], synthetic: set[str]) ->
 def _unknown_values(found: Findings, events: list[Event]) -> None:
     seen: set[tuple[Any, ...]] = set()
     for event in events:
-        for path, known in _KNOWN.get(_noun(event), {}).items():
+        for path, known in KNOWN_VALUES.get(noun_of(event), {}).items():
             if path == "conversion.status" and event.type != "conversion.updated":
                 continue
             value = event.at(path)
-            kind, entity_id = _entity(event)
+            kind, entity_id = entity_of(event)
             own = event.event_id if kind in ("click", "adjustment", "tier_change") else entity_id
             key = event.source_id, kind, own, path, value
             if value is not None and value not in known.split() and key not in seen:
@@ -424,14 +281,14 @@ def _partners(found: Findings, events: list[Event]) -> None:
         if key not in own:
             raise_it("inferred_partner")
         kind = sayers[key].at("partner.type") if key in sayers else None
-        if kind is not None and kind not in _PARTNER_TYPES.split():
+        if kind is not None and kind not in PARTNER_TYPES.split():
             raise_it("unknown_partner_type")
         if _is_in_a_circle(key, parents):
             raise_it("parents_in_a_circle")
 
 
 def _elsewhere(group: list[Event]) -> list[Event]:
-    return [event for event in group if _noun(event) != "partner"]
+    return [event for event in group if noun_of(event) != "partner"]
 
 
 def _is_in_a_circle(key: tuple[str, str], parents: dict[tuple[str, str], tuple[str, Any]]) -> bool:
