@@ -26,6 +26,11 @@ _WORDS = {
     r"(?i)\btemporary table\b": "table",
     # Snowflake's gives the value of the row with the maximum; what fakesnow makes of it passes over null values.
     r"(?i)\bmax_by\(": "arg_max_null(",
+    # Snowflake's lists views as well; fakesnow's does not.
+    r"(?i)\bfrom information_schema\.tables where\b": (
+        "from (select table_name, table_schema from information_schema.tables "
+        "union all select table_name, table_schema from information_schema.views) where"
+    ),
 }
 
 _EXECUTE = FakeSnowflakeCursor.execute

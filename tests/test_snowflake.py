@@ -8,9 +8,7 @@ import importlib.util
 import random
 import shutil
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,37 +22,14 @@ from tests.programmes import mutate_delivery, random_programme
 if importlib.util.find_spec("fakesnow") is None:
     pytest.skip("Snowflake's emulator is not installed here; `make clouds` does it", allow_module_level=True)
 
-from pipelines.cloud_engines import snowflake_at
 from pipelines.cloud_warehouse import CloudSession, CloudWarehouse
-from tests.fake_snowflake import DATABASE, emulated
+from tests.fake_snowflake import emulated
+from tests.snowflake_line import CloudLine
 
 TIMEZONE = "Europe/Malta"
 POSTS = random_programme(5, partners=2, conversions=3, payouts=1, clicks=2)
 
 pytestmark = pytest.mark.slow
-
-
-class CloudLine(BareLine):
-    """A stage of its own, and the database that the emulator has."""
-
-    warehouse: CloudWarehouse
-    twin: Line
-
-    def __init__(self, root: Path) -> None:
-        engine = snowflake_at(f"snowflake://hookmart:secret@account/{DATABASE}?warehouse=small", None)
-        super().__init__(root, CloudWarehouse(engine, root / "state", patience=1), TIMEZONE)
-
-    def query_warehouse(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of the warehouse."""
-        with self.warehouse._connected("raw") as client:
-            rows: list[dict[str, Any]] = CloudSession(client, self.warehouse).arrow(sql).to_pylist()
-        return [{name: whole(value) for name, value in row.items()} for row in rows]
-
-    def marts(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows of all marts."""
-        with self.warehouse._connected("raw") as client:
-            names = sorted(CloudSession(client, self.warehouse).table_names("marts"))
-        return {name: self.query_warehouse(f"select * from marts.{name}") for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +40,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLine]:
     The second was received before the first, so rows of the first have given way to those of the second.
     """
     with emulated():
-        line = CloudLine(tmp_path_factory.mktemp("snowflake"))
+        line = CloudLine(tmp_path_factory.mktemp("snowflake"), TIMEZONE)
         line.twin = Line(tmp_path_factory.mktemp("twin"), TIMEZONE)
         parts = mutate_delivery(
             random_programme(3, partners=2, conversions=4, payouts=2, clicks=3), random.Random(3), batches=3
@@ -85,11 +60,6 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLine]:
             each.load()
             assert not each.build().is_full
         yield line
-
-
-def whole(value: object) -> object:
-    """*value*, but a whole number where it is a decimal without places: Snowflake has no other."""
-    return int(value) if isinstance(value, Decimal) and value.as_tuple().exponent == 0 else value
 
 
 def raw_rows(line: BareLine, table: str) -> list[list[tuple[str, object]]]:
