@@ -36,6 +36,7 @@ _LONGEST_WAIT = 5.0
 """Seconds to wait, at most, for segments that receivers are writing."""
 
 _ACTIVITY = "player_activity_rows"
+_KNOWS_OTHER_IDS = "conversion_events"
 _PATHS = {
     table: {column.name: column for column in columns if column.kind in {Kind.TEXT, Kind.JSON}}
     for table, columns in EVENT_COLUMNS.items()
@@ -106,6 +107,9 @@ class Erasure:
             self.loader.wait_for_open_segments(_LONGEST_WAIT)
             loaded = self.loader.load().segments
             report, batches = self._clean(tombstones, [text for _, text in [*ids, *others]])
+            if was_begun:
+                # A call that died may have rewritten some, and read none of them again.
+                batches = frozenset(segment.batch_id for segment in Archive(self.loader.archive).segments())
             if self.loader.amendments and batches:
                 self.on_step("reading again what a mapping made")
                 replay = ArchiveReplay(self.loader, Quarantine(self.loader.warehouse, self.loader.stage))
@@ -134,9 +138,9 @@ class Erasure:
             found = []
             for source in sources:
                 rows = session.execute(
-                    f"select customer_external_id from {DATASET}.conversion_events "
+                    f"select customer_external_id from {DATASET}.{_KNOWS_OTHER_IDS} "
                     "where source_id = $source and customer_external_id in ("
-                    f"select customer_external_id from {DATASET}.conversion_events "
+                    f"select customer_external_id from {DATASET}.{_KNOWS_OTHER_IDS} "
                     "where source_id = $source and customer_id = $customer) "
                     "group by customer_external_id having count(distinct customer_id) = 1",
                     {"source": source, "customer": customer},
@@ -187,7 +191,9 @@ def _rewrite_unreadable(path: Path, tombstones: Tombstones) -> bool:
 
 def _clean_raw(session: WarehouseSession, tombstones: Tombstones, ids: Sequence[str]) -> Iterator[tuple[str, int]]:
     present = session.table_names(DATASET)
-    for table in (*EVENT_COLUMNS, "event_conflicts", "quarantined_events"):
+    # What knows the customer's other ids comes last: a call after one that died looks for them there once more.
+    events = sorted(EVENT_COLUMNS, key=_KNOWS_OTHER_IDS.__eq__)
+    for table in ("event_conflicts", "quarantined_events", *events):
         held = _rows_with(session, table, ids) if table in present else None
         if held is None or not held.num_rows:
             continue

@@ -23,9 +23,7 @@ from ingest.staging import StagedLine
 from ingest.tombstones import Tombstones
 from models.columns import EVENT_COLUMNS
 from pipelines.batches import Counts
-from pipelines.duckdb_warehouse import DuckDBSession
 from pipelines.erasure import Erasure, ErasureReport
-from pipelines.warehouse import WarehouseSession
 from tests.line import RECEIVED_AT, BareLine, Line, fixture_bodies, staged_line
 from tests.test_quarantine import assert_explained
 from tests.test_replay import raw_rows, replayed
@@ -205,29 +203,6 @@ def test_nobody_comes_back(erased: tuple[Line, ErasureReport, dict[str, Any]], t
         without = ("load_seq", "loaded_at", "replayed_at")
         assert raw_rows(again, *without)[table] == raw_rows(line, *without)[table]
     assert files_with(again.root, CUSTOMER, EXTERNAL) == []
-
-
-@pytest.mark.parametrize(
-    "point",
-    ["remove_rows", *(pytest.param(each, marks=pytest.mark.slow) for each in ("empty_staging", "compact"))],
-)
-def test_an_erasure_that_dies_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
-    """Wherever it ended, the same call again does the rest."""
-    line = Line(tmp_path)
-    line.stage_lines(LINES)
-    line.load()
-
-    def dying(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    owner = WarehouseSession if point == "empty_staging" else DuckDBSession
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, point, dying)
-        with pytest.raises(KeyboardInterrupt):
-            erasure_of(line).erase(CUSTOMER, ["acme"])
-    erasure_of(line).erase(CUSTOMER, ["acme"])
-    assert files_with(line.root, CUSTOMER) == []
-    assert_explained(line)
 
 
 def test_who_is_nowhere_is_said_to_be(tmp_path: Path) -> None:
