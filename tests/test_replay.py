@@ -160,34 +160,6 @@ def test_a_corrected_mapping_reaches_what_was_loaded(line: Line, tmp_path: Path)
     assert build.fingerprint is None, "the next build would not look at everything"
 
 
-def dying(done: int, _all: int) -> None:
-    """End a replay after its third portion."""
-    if done == 3:
-        raise KeyboardInterrupt
-
-
-@pytest.mark.slow
-def test_a_replay_that_dies_between_two_portions_is_made_up_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each portion is whole or not there; another call brings the rest, and the end is the same."""
-    expected = Line(line.root.parent / "expected")
-    shutil.copytree(line.root, expected.root, symlinks=True, dirs_exist_ok=True)
-    replayed(expected, RENAMED)
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.load.LOAD_SEGMENTS", 1)
-        replay = ArchiveReplay(
-            replace(line.loader, amendments=(RENAMED,)),
-            Quarantine(line.warehouse, line.stage),
-            on_progress=dying,
-        )
-        with pytest.raises(KeyboardInterrupt):
-            replay.replay(ReplaySelection())
-        assert raw_rows(line) != raw_rows(expected)
-        assert_explained(line)
-        replayed(line, RENAMED)
-    assert raw_rows(line) == raw_rows(expected)
-    assert_explained(line)
-
-
 def test_what_waited_and_fits_today_is_loaded_and_marked(tmp_path: Path) -> None:
     """As by a replay of the quarantine: one more line received, the row stays, and only what was asked for."""
     line = Line(tmp_path)
