@@ -1,9 +1,9 @@
 """A loader that cannot have its stage or its warehouse: it waits, says so, gives up in a sentence, loses nothing."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
@@ -16,6 +16,7 @@ from pipelines.load import LoadReport
 from tests.held_warehouse import HOLD_LOCK, HOLD_WAREHOUSE, held_by_another_process, impatient
 from tests.line import Line
 from tests.programmes import random_programme
+from tests.running_follower import running
 from tests.running_receiver import until
 from tests.test_load import (
     EXAMPLES,
@@ -103,19 +104,17 @@ def test_a_program_that_only_reads_the_warehouse_is_waited_for_too(line: Line) -
 )
 def test_a_follower_goes_on_when_the_other_has_gone(line: Line, script: str, name: str, error: type[Exception]) -> None:
     """It tells the trouble, keeps trying, and loads what was staged before and meanwhile, once."""
-    stop, loads, troubles = Event(), list[LoadReport](), list[Exception]()
+    loads, troubles = list[LoadReport](), list[Exception]()
     follower = Follower(
         impatient(line, [], patience=0.1), None, loads.append, lambda _built: None, troubles.append, retry=0.1
     )
-    thread = Thread(target=follower.run, args=(stop,))
-    with held_by_another_process(script, line.root / name):
-        line.stage_posts(POSTS[: len(POSTS) // 2])
-        thread.start()
-        until(lambda: len(troubles) >= 2)
-        line.stage_posts(POSTS[len(POSTS) // 2 :])
-    until(lambda: bool(loads) and not line.stage.closed_segments())
-    stop.set()
-    thread.join()
+    with ExitStack() as stack:
+        with held_by_another_process(script, line.root / name):
+            line.stage_posts(POSTS[: len(POSTS) // 2])
+            stack.enter_context(running(follower))
+            until(lambda: len(troubles) >= 2)
+            line.stage_posts(POSTS[len(POSTS) // 2 :])
+        until(lambda: bool(loads) and not line.stage.closed_segments())
 
     assert {type(each) for each in troubles} == {error}
     assert sum(report.segments for report in loads) == 2
