@@ -191,7 +191,7 @@ def test_every_mart_is_the_same_as_in_a_file(line: LakeLine, tmp_path: Path, mon
     config.write_text(
         '[warehouse]\ndestination = "ducklake"\ncredentials = "env:CATALOG_URL"\n'
         f'storage = "{line.root / "lake"}"\npublish = "{line.root / "published"}"\nstate = "{line.root / "state"}"\n'
-        f'[stage]\ndirectory = "{line.stage.root}"\narchive = "{line.root / "archive"}"\n'
+        f'[stage]\nurl = "{line.stage.root}"\narchive = "{line.root / "archive"}"\n'
         '[sources.acme]\nscheme = "hmac-sha256-hex"\nheader = "X-Signature"\nsecrets = ["env:ACME"]\n'
     )
     monkeypatch.setenv("CATALOG_URL", line.url)

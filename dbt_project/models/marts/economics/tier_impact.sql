@@ -35,13 +35,36 @@ with
 
     ),
 
-    ledger as (select * from {{ ref("commission_ledger") }}),
+    partners_with_changes as (select distinct source_id, partner_id from tier_changes),
+
+    ledger as (
+
+        select *
+        from {{ ref("commission_ledger") }} as ledger
+        where {{ is_among("ledger", "partners_with_changes", ["source_id", "partner_id"]) }}
+
+    ),
 
     commissions as (select * from {{ ref("commissions") }}),
 
-    conversions as (
+    -- by days first: a partner may have many tier changes, and the same days lie around several
+    conversions_by_day as (
 
-        select * from {{ ref("conversions") }} where duplicate_of_conversion_id is null
+        select source_id, partner_id, created_date, count(*) as conversions
+        from {{ ref("conversions") }} as conversions
+        where
+            duplicate_of_conversion_id is null
+            and {{ is_among("conversions", "partners_with_changes", ["source_id", "partner_id"]) }}
+        group by 1, 2, 3
+
+    ),
+
+    earnings_by_day as (
+
+        select source_id, partner_id, effective_date, {{ whole_sum("amount_rc") }} as amount_rc
+        from ledger
+        where entry_type in ('earned', 'restated')
+        group by 1, 2, 3
 
     ),
 
@@ -50,8 +73,11 @@ with
     customers as (
 
         select source_id, customer_id, partner_id
-        from {{ ref("int_customer_months") }}
-        where month = acquired_month
+        from {{ ref("int_customer_months") }} as customer_months
+        where
+            month = acquired_month
+            and
+            {{ is_among("customer_months", "partners_with_changes", ["source_id", "partner_id"]) }}
 
     ),
 
@@ -70,11 +96,12 @@ with
         select max(day) as newest_day
         from
             (
-                select effective_date as day
-                from ledger
+                select max(effective_date) as day
+                from {{ ref("commission_ledger") }}
                 union all
-                select created_date
-                from conversions
+                select max(created_date)
+                from {{ ref("conversions") }}
+                where duplicate_of_conversion_id is null
             ) as days
 
     ),
@@ -86,21 +113,25 @@ with
             tier_changes.tier_change_id,
             sum(
                 case
-                    when conversions.created_date < tier_changes.tier_effective_from then 1 else 0
+                    when days.created_date < tier_changes.tier_effective_from
+                    then days.conversions
+                    else 0
                 end
             ) as conversions_before,
             sum(
                 case
-                    when conversions.created_date < tier_changes.tier_effective_from then 0 else 1
+                    when days.created_date < tier_changes.tier_effective_from
+                    then 0
+                    else days.conversions
                 end
             ) as conversions_after
         from tier_changes
         inner join
-            conversions
-            on tier_changes.source_id = conversions.source_id
-            and tier_changes.partner_id = conversions.partner_id
-            and conversions.created_date >= tier_changes.before_from
-            and conversions.created_date < tier_changes.after_until
+            conversions_by_day as days
+            on tier_changes.source_id = days.source_id
+            and tier_changes.partner_id = days.partner_id
+            and days.created_date >= tier_changes.before_from
+            and days.created_date < tier_changes.after_until
         group by 1, 2
 
     ),
@@ -112,23 +143,21 @@ with
             tier_changes.tier_change_id,
             {{
                 whole_sum(
-                    "ledger.amount_rc", "ledger.effective_date < tier_changes.tier_effective_from"
+                    "days.amount_rc", "days.effective_date < tier_changes.tier_effective_from"
                 )
             }} as commission_before_rc,
             {{
                 whole_sum(
-                    "ledger.amount_rc",
-                    "ledger.effective_date >= tier_changes.tier_effective_from",
+                    "days.amount_rc", "days.effective_date >= tier_changes.tier_effective_from"
                 )
             }} as commission_after_rc
         from tier_changes
         inner join
-            ledger
-            on tier_changes.source_id = ledger.source_id
-            and tier_changes.partner_id = ledger.partner_id
-            and ledger.entry_type in ('earned', 'restated')
-            and ledger.effective_date >= tier_changes.before_from
-            and ledger.effective_date < tier_changes.after_until
+            earnings_by_day as days
+            on tier_changes.source_id = days.source_id
+            and tier_changes.partner_id = days.partner_id
+            and days.effective_date >= tier_changes.before_from
+            and days.effective_date < tier_changes.after_until
         group by 1, 2
 
     ),
@@ -161,7 +190,13 @@ with
 
     daily_revenue as (
 
-        select *, {{ net_gaming_revenue("", "_rc") }} as ngr_rc from days_of_customers
+        select
+            source_id,
+            partner_id,
+            activity_date,
+            {{ whole_sum(net_gaming_revenue("", "_rc"), "has_amount") }} as ngr_rc
+        from days_of_customers
+        group by 1, 2, 3
 
     ),
 
@@ -173,17 +208,15 @@ with
             {{
                 whole_sum(
                     "daily_revenue.ngr_rc",
-                    "daily_revenue.has_amount and daily_revenue.activity_date < tier_changes.tier_effective_from",
+                    "daily_revenue.activity_date < tier_changes.tier_effective_from",
                 )
-            }}
-            as player_revenue_before_rc,
+            }} as player_revenue_before_rc,
             {{
                 whole_sum(
                     "daily_revenue.ngr_rc",
-                    "daily_revenue.has_amount and daily_revenue.activity_date >= tier_changes.tier_effective_from",
+                    "daily_revenue.activity_date >= tier_changes.tier_effective_from",
                 )
-            }}
-            as player_revenue_after_rc
+            }} as player_revenue_after_rc
         from tier_changes
         inner join
             daily_revenue
@@ -196,27 +229,50 @@ with
     ),
 
     -- what was calculated at the old rate since the day from which the new one is to hold
+    earnings_by_rate as (
+
+        select
+            ledger.source_id,
+            ledger.partner_id,
+            ledger.effective_date,
+            commissions.rate_value,
+            commissions.plan_id,
+            {{ whole_sum("ledger.amount_rc") }} as amount_rc
+        from ledger
+        inner join
+            commissions
+            on ledger.source_id = commissions.source_id
+            and ledger.commission_id = commissions.commission_id
+        where
+            ledger.entry_type in ('earned', 'restated')
+            and exists (
+                select 1
+                from tier_changes
+                where
+                    tier_changes.source_id = ledger.source_id
+                    and tier_changes.partner_id = ledger.partner_id
+                    and tier_changes.tier_retroactive_from is not null
+            )
+        group by 1, 2, 3, 4, 5
+
+    ),
+
     retroactive_sums as (
 
         select
             tier_changes.source_id,
             tier_changes.tier_change_id,
-            {{ whole_sum("ledger.amount_rc") }} as amount_rc
+            {{ whole_sum("days.amount_rc") }} as amount_rc
         from tier_changes
         inner join
-            ledger
-            on tier_changes.source_id = ledger.source_id
-            and tier_changes.partner_id = ledger.partner_id
-            and ledger.entry_type in ('earned', 'restated')
-            and ledger.effective_date >= tier_changes.tier_retroactive_from
-            and ledger.effective_date < tier_changes.tier_effective_from
-        inner join
-            commissions
-            on ledger.source_id = commissions.source_id
-            and ledger.commission_id = commissions.commission_id
-            and commissions.rate_value = tier_changes.previous_tier_rate_value
-            and coalesce(commissions.plan_id, '')
-            = coalesce(tier_changes.tier_change_plan_id, commissions.plan_id, '')
+            earnings_by_rate as days
+            on tier_changes.source_id = days.source_id
+            and tier_changes.partner_id = days.partner_id
+            and days.effective_date >= tier_changes.tier_retroactive_from
+            and days.effective_date < tier_changes.tier_effective_from
+            and days.rate_value = tier_changes.previous_tier_rate_value
+            and coalesce(days.plan_id, '')
+            = coalesce(tier_changes.tier_change_plan_id, days.plan_id, '')
         group by 1, 2
 
     ),
