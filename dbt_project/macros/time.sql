@@ -80,6 +80,9 @@
     cast({{ dbt.date_trunc("hour", timestamp) }} as timestamp)
 {%- endmacro %}
 
+{# SQL: the hour after the one that begins at *hour*. #}
+{% macro hour_after(hour) -%} cast({{ dbt.dateadd("hour", 1, hour) }} as timestamp) {%- endmacro %}
+
 {# SQL: the last day of the month that begins on *month*. #}
 {% macro last_day_of(month) -%}
     cast({{ dbt.dateadd("day", -1, dbt.dateadd("month", 1, month)) }} as date)

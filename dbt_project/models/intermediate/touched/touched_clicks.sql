@@ -2,9 +2,7 @@ with
 
     click_events as (
 
-        select *, {{ reporting_date("occurred_at") }} as click_date
-        from {{ ref("stg_raw__click_events") }}
-        where {{ unless_all_is_derived() }}
+        select * from {{ ref("stg_raw__click_events") }} where {{ unless_all_is_derived() }}
 
     ),
 
@@ -29,7 +27,7 @@ with
             click_events.click_id,
             click_events.partner_id,
             click_events.load_seq,
-            click_events.click_date
+            {{ reporting_date("click_events.occurred_at") }} as click_date
         from click_events
         inner join
             touched_ids

@@ -9,24 +9,43 @@
 
 with
 
-    conversion_states as (
+    test_partners as (select * from {{ ref("int_test_partners") }}),
+
+    all_touched_states as (
 
         select
             states.*, coalesce(states.created_event_at, states.conversion_occurred_at) as created_at
         from {{ ref("int_conversion_states") }} as states
+        where {{ only_touched("states", touched, ["source_id", "conversion_id"]) }}
+
+    ),
+
+    touched_states as (
+
+        select states.*
+        from all_touched_states as states
         left join
-            {{ ref("int_test_partners") }} as test_partners
+            test_partners
             on states.source_id = test_partners.source_id
             and states.partner_id = test_partners.partner_id
         where test_partners.partner_id is null
 
     ),
 
-    touched_states as (
+    -- read apart from the above: one list for both would be made of all columns of all conversions
+    states_with_a_business_key as (
 
-        select *
-        from conversion_states
-        where {{ only_touched("conversion_states", touched, ["source_id", "conversion_id"]) }}
+        select
+            source_id,
+            conversion_id,
+            partner_id,
+            conversion_type,
+            external_id,
+            coalesce(created_event_at, conversion_occurred_at) as created_at
+        from {{ ref("int_conversion_states") }}
+        where
+            conversion_type is not null
+            and external_id in (select touched_states.external_id from touched_states)
 
     ),
 
@@ -34,16 +53,18 @@ with
     conversions_by_business_key as (
 
         select
-            source_id,
-            conversion_id,
-            first_value(conversion_id) over (
-                partition by source_id, conversion_type, external_id
-                order by created_at, {{ by_code_point("conversion_id") }}
+            states.source_id,
+            states.conversion_id,
+            first_value(states.conversion_id) over (
+                partition by states.source_id, states.conversion_type, states.external_id
+                order by states.created_at, {{ by_code_point("states.conversion_id") }}
             ) as original_conversion_id
-        from conversion_states
-        where
-            conversion_type is not null
-            and external_id in (select touched_states.external_id from touched_states)
+        from states_with_a_business_key as states
+        left join
+            test_partners
+            on states.source_id = test_partners.source_id
+            and states.partner_id = test_partners.partner_id
+        where test_partners.partner_id is null
 
     ),
 

@@ -16,9 +16,18 @@
 
 with
 
-    all_events as (
+    {% if is_incremental() %}
+        bounds as (
 
-        {% for table in tables -%}
+            select min(received_hour) as first_hour, max(received_hour) as last_hour
+            from {{ touched }}
+
+        ),
+    {% endif %}
+
+    {% for table in tables -%}
+        recent_{{ table }} as (
+
             select
                 source_id,
                 event_id,
@@ -27,7 +36,28 @@ with
                 occurred_at,
                 received_at,
                 {{ hour_of("received_at") }} as received_hour
-            from {{ ref("stg_raw__" ~ table) }} {{ "union all" if not loop.last }}
+            from {{ ref("stg_raw__" ~ table) }}
+            {%- if is_incremental() %}
+                where
+                    received_at >= (select bounds.first_hour from bounds)
+                    and received_at < (select {{ hour_after("bounds.last_hour") }} from bounds)
+            {%- endif %}
+
+        ),
+
+        touched_{{ table }} as (
+
+            select *
+            from recent_{{ table }} as events
+            where {{ only_touched("events", touched, ["source_id", "received_hour"]) }}
+
+        ),
+    {% endfor %}
+
+    touched_events as (
+
+        {% for table in tables -%}
+            select * from touched_{{ table }} {{ "union all" if not loop.last }}
         {% endfor %}
 
     ),
@@ -35,8 +65,7 @@ with
     events as (
 
         select *, {{ seconds_between("occurred_at", "received_at") }} as lateness
-        from all_events
-        where {{ only_touched("all_events", touched, ["source_id", "received_hour"]) }}
+        from touched_events
 
     ),
 
@@ -56,6 +85,11 @@ with
 
         select *, {{ hour_of("received_at") }} as received_hour
         from {{ ref("stg_raw__received_lines") }}
+        {%- if is_incremental() %}
+            where
+                received_at >= (select bounds.first_hour from bounds)
+                and received_at < (select {{ hour_after("bounds.last_hour") }} from bounds)
+        {%- endif %}
 
     ),
 
@@ -86,12 +120,18 @@ with
 
     repetitions as (
 
-        select repeating_requests.source_id, repeating_requests.received_hour, all_events.event_type
-        from repeating_requests
-        inner join
-            all_events
-            on repeating_requests.source_id = all_events.source_id
-            and repeating_requests.event_id = all_events.event_id
+        {% for table in tables -%}
+            select
+                repeating_requests.source_id,
+                repeating_requests.received_hour,
+                all_events.event_type
+            from repeating_requests
+            inner join
+                {{ ref("stg_raw__" ~ table) }} as all_events
+                on repeating_requests.source_id = all_events.source_id
+                and repeating_requests.event_id = all_events.event_id
+                {{ "union all" if not loop.last }}
+        {% endfor %}
 
     ),
 
