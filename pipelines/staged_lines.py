@@ -8,16 +8,17 @@ import duckdb
 
 from ingest.staging import SEGMENT_COLUMNS, Segment
 from mappings.mapping import SEPARATOR
+from pipelines.extraction import utc_of
 
 # DuckDB takes buffers of twice the longest line that it is told to expect, for each thread; most lines are short.
 _SHORT_LINE = 2 * 1024 * 1024
 _SPARE_MEMORY = 256 * 1024 * 1024
 
 # JSON of another shape, or with a field lost or changed: loaded, it would stop every load or count as what it is not.
-_NOT_OURS = """
+_NOT_OURS = f"""
     is_delivery is null or delivery_id is null or source_id is null
-    or try_cast(received_at as timestamptz) is null
-    or (occurred_at is not null and try_cast(occurred_at as timestamptz) is null)
+    or {utc_of("received_at")} is null
+    or (occurred_at is not null and {utc_of("occurred_at")} is null)
     or coalesce(outcome, '') not in ('accepted', 'quarantined', 'refused')
     or (
         outcome = 'accepted'
@@ -79,8 +80,8 @@ class _Lines:
             select
                 row_number() over () as line_number,
                 staged.* replace (
-                    try_cast(received_at as timestamptz) at time zone 'UTC' as received_at,
-                    try_cast(occurred_at as timestamptz) at time zone 'UTC' as occurred_at,
+                    {utc_of("received_at")} as received_at,
+                    {utc_of("occurred_at")} as occurred_at,
                     -- Segments of before there were several events in a delivery, or replays, do not say.
                     coalesce(position, 0) as position,
                     coalesce(is_replay, false) as is_replay,

@@ -4,9 +4,24 @@
 {%- endmacro %}
 
 {% macro default__reporting_date(timestamp) -%}
-    cast(
-        ({{ timestamp }} at time zone 'UTC') at time zone '{{ var("reporting_timezone") }}' as date
-    )
+    {%- if var("reporting_timezone") == "UTC" -%} cast({{ timestamp }} as date)
+    {%- else -%}
+        cast(
+            ({{ timestamp }} at time zone 'UTC')
+            at time zone '{{ var("reporting_timezone") }}' as date
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{# By way of its microseconds, because DuckDB takes four times as long for `at time zone`. #}
+{% macro duckdb__reporting_date(timestamp) -%}
+    {%- if var("reporting_timezone") == "UTC" -%} cast({{ timestamp }} as date)
+    {%- else -%}
+        cast(
+            make_timestamptz(epoch_us({{ timestamp }}))
+            at time zone '{{ var("reporting_timezone") }}' as date
+        )
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro snowflake__reporting_date(timestamp) -%}
