@@ -307,6 +307,8 @@ def _variables_of(session: WarehouseSession, plan: BuildPlan) -> dict[str, Any]:
         "build_load_seq": plan.load_seq,
         "loads_whole": session.loads_whole,
         "left_out": [] if plan.selection is None else list(plan.selection.left_out),
+        # Elsewhere nobody looks whether a model made rows of no touched key.
+        "touched_only": session.runs_compiled and plan.selection is not None,
     }
 
 

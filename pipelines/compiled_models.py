@@ -113,9 +113,16 @@ def _replacing(node: Node, sql: str) -> str:
         return _anew(node, sql)
     keys = ", ".join(node.keys)
     # Before the rows go, since they may be what the new ones are made of.
+    made = f"create or replace temporary table {_NEW_ROWS} as ({sql}\n);"
+    if node.touched_by:
+        # It would stand beside those that are there already, and the gate looks at what was touched.
+        made += (
+            f"select error('a row of a key that was not touched: ' || to_json(made)) from {_NEW_ROWS} as made"
+            f" where not exists (select 1 from {node.touched_by} as touched"
+            f" where {' and '.join(f'touched.{key} = made.{key}' for key in node.keys)}) limit 1;"
+        )
     return (
-        f"create or replace temporary table {_NEW_ROWS} as ({sql}\n);"
-        f"delete from {node.relation} where ({keys}) in (select {keys} from {node.touched_by or _NEW_ROWS});"
+        f"{made}delete from {node.relation} where ({keys}) in (select {keys} from {node.touched_by or _NEW_ROWS});"
         f"insert into {node.relation} by name select * from {_NEW_ROWS};"
     )
 

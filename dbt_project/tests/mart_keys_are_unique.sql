@@ -64,5 +64,8 @@
     ),
 ] %}
     select '{{ mart }}' as mart, broken.*
-    from ({{ broken_keys(ref(mart), key) }}) as broken {{ "union all" if not loop.last }}
+    from
+        (
+            {{ broken_keys(rows_at_stake(mart, key), key) }}
+        ) as broken {{ "union all" if not loop.last }}
 {% endfor %}

@@ -24,7 +24,17 @@ with
             ledger_entry_id as broken_id,
             currency
         from ledger
-        where partner_id is null or currency is null or amount is null
+        where
+            (partner_id is null or currency is null or amount is null)
+            and {{ is_at_stake("commission_ledger", "ledger") }}
+
+    ),
+
+    bucket_totals as (
+
+        select source_id, partner_id, currency, bucket, sum(amount) as amount
+        from ledger
+        group by 1, 2, 3, 4
 
     ),
 
@@ -38,7 +48,7 @@ with
             sum(case when bucket = 'pending' then amount else 0 end) as pending,
             sum(case when bucket = 'payable' then amount else 0 end) as payable,
             sum(case when bucket = 'in_transit' then amount else 0 end) as in_transit
-        from ledger
+        from bucket_totals
         group by 1, 2, 3
 
     ),
@@ -68,7 +78,10 @@ with
 
         select source_id, commission_id, max(currency) as currency, sum(amount) as net_amount
         from ledger
-        where entry_type in {{ commission_entry_types() }} and commission_id is not null
+        where
+            entry_type in {{ commission_entry_types() }}
+            and commission_id is not null
+            and {{ is_at_stake("commission_ledger", "ledger") }}
         group by 1, 2
         having count(distinct currency) = 1
 
@@ -88,17 +101,13 @@ with
             on commissions.source_id = commission_totals.source_id
             and commissions.commission_id = commission_totals.commission_id
         where
-            {{ distinct_from("commissions.net_amount", "commission_totals.net_amount") }}
-            or {{ distinct_from("commissions.currency", "commission_totals.currency") }}
-            or commissions.calculated_amount + commissions.adjusted_amount != commissions.net_amount
-
-    ),
-
-    bucket_totals as (
-
-        select source_id, partner_id, currency, bucket, sum(amount) as amount
-        from ledger
-        group by 1, 2, 3, 4
+            {{ is_at_stake("commissions", "commissions") }}
+            and (
+                {{ distinct_from("commissions.net_amount", "commission_totals.net_amount") }}
+                or {{ distinct_from("commissions.currency", "commission_totals.currency") }}
+                or commissions.calculated_amount + commissions.adjusted_amount
+                != commissions.net_amount
+            )
 
     ),
 
