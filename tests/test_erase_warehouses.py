@@ -96,7 +96,8 @@ def marts_of(line: BareLine) -> dict[str, list[list[tuple[str, object]]]]:
     return sorted_marts(line.marts())
 
 
-@pytest.mark.parametrize("engine", ["postgres", pytest.param("ducklake", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["postgres", "ducklake"])
 def test_an_erased_customer_is_nowhere_and_stays_away(engine: str, server: PostgresServer, tmp_path: Path) -> None:
     """No byte of either side names the customer; totals are what they were, and neither way back is one."""
     line = new_line(engine, tmp_path / "line", server)

@@ -92,7 +92,8 @@ def events_of(line: BareLine) -> list[tuple[str, str, str]]:
     return sorted((row["source_id"], row["event_id"], row["body_sha256"]) for row in found)
 
 
-@pytest.mark.parametrize("engine", ["postgres", pytest.param("ducklake", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["postgres", "ducklake"])
 def test_every_payload_gives_the_same_rows_and_a_corrected_mapping_reaches_them(
     tmp_path: Path, server: PostgresServer, engine: str
 ) -> None:

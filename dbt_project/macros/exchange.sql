@@ -43,6 +43,11 @@
 
 {% macro default__inverse_rate(rate) -%} nullif(round(1 / {{ rate }}, 18), 0) {%- endmacro %}
 
+{# A quotient has six places more than what is divided, and no more than twelve unless that has more itself. #}
+{% macro snowflake__inverse_rate(rate) -%}
+    nullif(round(cast(1 as decimal(19, 18)) / {{ rate }}, 18), 0)
+{%- endmacro %}
+
 {# By its digits: no decimal of DuckDB's holds a rate times 10 to the power of 18. #}
 {% macro duckdb__inverse_rate(rate) -%}
     {%- set units = "cast(replace(cast(" ~ rate ~ " as varchar), '.', '') as hugeint)" -%}
