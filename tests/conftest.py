@@ -1,8 +1,18 @@
-"""In which order files of tests start, where several processes share them."""
+"""What files of tests share: the order in which they start, and a PostgreSQL server for each that asks for one."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+
+from tests.postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A running server."""
+    with PostgresServer() as running:
+        yield running
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,9 +170,3 @@ def test_a_killed_erasure_is_made_up_for_on_a_server(server: PostgresServer, tmp
     assert places_of(line, server) == []
     assert line.query("select * from marts.commission_ledger order by 1, 2, 3") == before
     assert_explained(line)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running

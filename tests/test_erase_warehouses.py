@@ -1,7 +1,7 @@
 """An erased customer stands nowhere on a PostgreSQL server or in a lake either, and no total has changed there."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from tests.ducklake_line import LakeLine
 from tests.line import BareLine, PublishingLine
 from tests.postgres_line import PostgresLine, sorted_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
+from tests.server_lines import new_line
 from tests.test_erase import CUSTOMER, EXTERNAL, conversion, erasure_of, files_with, load_activity, staged, tell
 from tests.test_quarantine import assert_explained
 from tests.test_replay import OF_THE_LOADS, raw_rows, replayed
-from tests.test_replay_warehouses import new_line
 
 SPELLINGS = (CUSTOMER, EXTERNAL, "cus_\\u0035f3a", "ICJjdXNfNWYzYTc3ZTBiMSJ9")
 """The id and the external one; with an escape, as it was sent once; in base64, likewise."""
@@ -27,12 +27,6 @@ WHO = {"customer_id", "customer_external_id", "customer_registered_at", "sub1", 
 """Columns of a conversion that an erasure may change."""
 
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed here")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
 
 
 def tables_with(url: str, ids: Sequence[str]) -> list[str]:

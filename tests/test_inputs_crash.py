@@ -1,62 +1,29 @@
 """A loader of inputs killed between two instructions: the next one leaves the rows that a whole one would have."""
 
-import os
 import shutil
-import signal
-from functools import wraps
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import dlt
 import pytest
-from dlt.common.storages.load_package import PackageStorage
-from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
-from pipelines.input_tables import HeldInputs
 from tests.input_files import NOON, InputLine, shape, write_text
+from tests.killed_process import Point, run_and_die
 
 RATES = "rate_date,base_currency,quote_currency,rate\n"
 
-POINTS: dict[str, tuple[Any, str, int]] = {
-    "package extracted": (dlt.Pipeline, "normalize", 1),
-    "package normalized": (dlt.Pipeline, "load", 1),
-    "one table copied, not marked done": (PackageStorage, "save_pending_transition", 1),
-    "merged, not committed": (DuckDbSqlClient, "commit_transaction", 1),
-    "loaded, old rows not taken away": (HeldInputs, "drop_rows", 1),
-    "loaded, not recorded": (HeldInputs, "record", 1),
+POINTS: dict[str, Point] = {
+    "package extracted": ("dlt:Pipeline.normalize", 1),
+    "package normalized": ("dlt:Pipeline.load", 1),
+    "one table copied, not marked done": ("dlt.common.storages.load_package:PackageStorage.save_pending_transition", 1),
+    "merged, not committed": ("dlt.destinations.impl.duckdb.sql_client:DuckDbSqlClient.commit_transaction", 1),
+    "loaded, old rows not taken away": ("pipelines.input_tables:HeldInputs.drop_rows", 1),
+    "loaded, not recorded": ("pipelines.input_tables:HeldInputs.record", 1),
 }
-"""Where to kill: before the n-th call."""
 
 
 def _load(root: Path) -> InputLine:
     line = InputLine(root)
     line.load(shape("fx_rates"), root / "in" / "*.csv")
     return line
-
-
-def _load_until(root: Path, point: str) -> None:
-    owner, name, number = POINTS[point]
-    original = getattr(owner, name)
-    calls = 0
-
-    @wraps(original)
-    def dying(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **named)
-
-    setattr(owner, name, dying)
-    _load(root)
-
-
-def _load_and_die(root: Path, point: str) -> None:
-    process = get_context("fork").Process(target=_load_until, args=(root, point))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL, f"the loader never came to: {point}"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +41,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_the_next_load_makes_up_for_it(begun: Path, root: Path, point: str, *, keeps_state: bool) -> None:
     shutil.copytree(begun, root)
-    _load_and_die(root, point)
+    run_and_die(POINTS[point], _load, root, start="fork")
     if not keeps_state:
         shutil.rmtree(root / "state")
     line = _load(root)
@@ -104,6 +71,6 @@ def test_a_first_load_killed_is_made_up_for(tmp_path: Path) -> None:
     """Tables made by half are no obstacle."""
     write_text(tmp_path / "in" / "1.csv", RATES + "2026-07-01,EUR,USD,1.1\n")
     for point in ("package normalized", "loaded, not recorded"):
-        _load_and_die(tmp_path, point)
+        run_and_die(POINTS[point], _load, tmp_path, start="fork")
     line = _load(tmp_path)
     assert line.query("select file, line from raw.fx_rates") == [("1.csv", 2)]

@@ -1,6 +1,5 @@
 """The optional inputs on a PostgreSQL server and in a lake: the same rows as in a DuckDB file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from tests.input_files import NOON, ROWS, InputLine, shape, write_file, write_te
 from tests.postgres_server import PROGRAMS, PostgresServer
 
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed here")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
 
 
 def _rows(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:

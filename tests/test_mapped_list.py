@@ -8,13 +8,16 @@ import pytest
 from mappings.errors import MappingError, Unmappable
 from mappings.mapping_file import read_mapping
 
-PAYOUT = """
+HEAD = """
 [mapping]
 name = "own"
 type = "kind"
 id = "uid"
 timestamp = { path = "at", as = "unix_seconds" }
-
+"""
+PAYOUT = (
+    HEAD
+    + """
 [[event]]
 from = "paid"
 to = "payout.scheduled"
@@ -34,13 +37,10 @@ each = "fees"
 fields.kind = { path = "item.name", values = { wire = "transfer" }, otherwise = "other" }
 fields.amount = { path = "item.fee", as = "amount", currency = "currency", negate = true }
 """
-REJECTION = """
-[mapping]
-name = "own"
-type = "kind"
-id = "uid"
-timestamp = { path = "at", as = "unix_seconds" }
-
+)
+REJECTION = (
+    HEAD
+    + """
 [[event]]
 from = "refused"
 to = "conversion.rejected"
@@ -55,6 +55,7 @@ fields."rejection.category" = "'fraud'"
 fields."rejection.rejected_at" = { path = "at", as = "unix_seconds" }
 fields."rejection.signals" = { each = "item.why", path = "item" }
 """
+)
 PAID = {"kind": "paid", "uid": "p1", "at": 1777802400, "to": 7, "total": 1500, "currency": "jpy"}
 REFUSED = {"kind": "refused", "uid": "r1", "at": 1777802400, "to": 7}
 

@@ -1,7 +1,6 @@
 """Platforms as they are on a PostgreSQL server and in a lake: as in DuckDB, before a corrected mapping and after."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +13,10 @@ from mappings.mapping_file import builtin_text
 from pipelines.quarantine import Quarantine
 from pipelines.raw_tables import RAW_TABLES
 from pipelines.replay import ArchiveReplay, ReplayReport, ReplaySelection
-from tests.ducklake_line import LakeLine
 from tests.line import BareLine
 from tests.platform_payloads import FILES, expected
-from tests.postgres_line import PostgresLine
 from tests.postgres_server import PROGRAMS, PostgresServer
+from tests.server_lines import new_line
 from tests.test_mapped_sources import CONFIGURATION, Programme, payload, post, posts_of
 from tests.test_postgres import raw_rows
 
@@ -27,20 +25,6 @@ pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not inst
 _MAPPED_BY_HAND = CONFIGURATION.replace('= "everflow"', '= "everflow.toml"').replace('"dub"\n\n', '"dub.toml"\n\n')
 _EARNED = "select amount from raw.commission_events where source_id = 'everflow' and event_type like '%.calculated'"
 _EVENTS = "select source_id, event_id, body_sha256 from raw.{}_events"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
-
-
-def line_on(engine: str, root: Path, server: PostgresServer) -> BareLine:
-    """A line with an empty warehouse of that engine."""
-    database = server.make_database()
-    if engine == "postgres":
-        return PostgresLine(root, server, database)
-    return LakeLine(root, server, server.url(database))
 
 
 def write_mappings(directory: Path, *, are_right: bool) -> None:
@@ -107,7 +91,7 @@ def test_every_payload_gives_the_same_rows_and_a_corrected_mapping_reaches_them(
     write_mappings(tmp_path, are_right=False)
     programme.post(posts_of(FILES))
     programme.post([post("dub", b"no json"), post("rewardful", payload("rewardful", "commission-created"))])
-    twin, line = programme.line, line_on(engine, tmp_path / "other", server)
+    twin, line = programme.line, new_line(engine, tmp_path / "other", server)
     for segment in twin.stage.closed_segments():
         shutil.copy(segment.path, line.stage.root)
     for each in (twin, line):
@@ -130,7 +114,7 @@ def test_every_payload_gives_the_same_rows_and_a_corrected_mapping_reaches_them(
     again = replayed(programme, line)
     assert (again.loaded, again.changed, again.removed, again.released) == (0, 0, 0, 0)
 
-    anew = line_on(engine, tmp_path / "anew", server)
+    anew = new_line(engine, tmp_path / "anew", server)
     shutil.copytree(line.root / "archive", anew.root / "archive")
     replayed(programme, anew)
     assert events_of(anew) == events

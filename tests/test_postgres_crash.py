@@ -1,22 +1,12 @@
 """A loader into PostgreSQL killed between two instructions, with another loader at work before it comes back."""
 
-import os
-import signal
-from collections.abc import Iterator
 from datetime import timedelta
-from functools import wraps
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import dlt
 import pytest
-from dlt.common.storages.load_package import PackageStorage
 
-from ingest.staging import Stage
 from models.columns import EVENT_COLUMNS
-from pipelines.postgres_destination import HeldClient, InsertJob
-from pipelines.postgres_warehouse import PostgresSession
+from tests.killed_process import Point, run_and_die
 from tests.line import RECEIVED_AT, staged_line
 from tests.oracle_events import body
 from tests.postgres_line import PostgresLine
@@ -27,22 +17,20 @@ from tests.test_load import distinct_ids, ids
 POSTS = random_programme(11, partners=3, conversions=5, payouts=3, clicks=3)
 FIRST, SECOND = POSTS[: len(POSTS) // 3], POSTS[len(POSTS) // 3 :]
 
-Point = tuple[Any, str, int]
 FAST: dict[str, Point] = {
-    "some tables written": (InsertJob, "run", 4),
-    "all written, not committed": (PackageStorage, "complete_loading_package", 1),
-    "committed, one segment released": (Stage, "release", 2),
+    "some tables written": ("pipelines.postgres_destination:InsertJob.run", 4),
+    "all written, not committed": ("dlt.common.storages.load_package:PackageStorage.complete_loading_package", 1),
+    "committed, one segment released": ("ingest.staging:Stage.release", 2),
 }
 SLOW: dict[str, Point] = {
-    "package extracted": (dlt.Pipeline, "normalize", 1),
-    "package normalized": (dlt.Pipeline, "load", 1),
-    "transaction begun": (PostgresSession, "execute", 8),
-    "nothing written": (InsertJob, "run", 1),
-    "not written into dlt's own table of loads": (HeldClient, "complete_load", 1),
-    "later copies not all removed": (PostgresSession, "remove_displaced", 1),
-    "committed, nothing released": (Stage, "release", 1),
+    "package extracted": ("dlt:Pipeline.normalize", 1),
+    "package normalized": ("dlt:Pipeline.load", 1),
+    "transaction begun": ("pipelines.postgres_warehouse:PostgresSession.execute", 8),
+    "nothing written": ("pipelines.postgres_destination:InsertJob.run", 1),
+    "not written into dlt's own table of loads": ("pipelines.postgres_destination:HeldClient.complete_load", 1),
+    "later copies not all removed": ("pipelines.postgres_warehouse:PostgresSession.remove_displaced", 1),
+    "committed, nothing released": ("ingest.staging:Stage.release", 1),
 }
-"""Where to kill: before the n-th call of a method."""
 
 EVENTS = " union all ".join(f"select received_at from raw.{table}" for table in EVENT_COLUMNS)
 FIGURES = {
@@ -54,12 +42,6 @@ FIGURES = {
 }
 
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed here")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
 
 
 @pytest.fixture
@@ -79,35 +61,9 @@ def one(line: PostgresLine, sql: str) -> int:
     return int(number)
 
 
-def load_until(line: PostgresLine, point: Point) -> None:
-    """Load in this process, which dies at *point*."""
-    owner, name, number = point
-    original = getattr(owner, name)
-    calls = 0
-
-    @wraps(original)
-    def dying(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **named)
-
-    setattr(owner, name, dying)
-    line.load()
-
-
-def load_and_die(line: PostgresLine, point: Point) -> None:
-    """Load in a process of its own, and see it killed."""
-    process = get_context("fork").Process(target=load_until, args=(line, point))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL, "the loader never came to where it should have died"
-
-
 def assert_a_killed_load_is_made_up_for(line: PostgresLine, point: Point) -> None:
     """Kill the second load at *point*, let another loader bring half of it, and load again: nothing lost or doubled."""
-    load_and_die(line, point)
+    run_and_die(point, PostgresLine.load, line, start="fork")
     other = PostgresLine(line.root.with_name("other"), line.server, line.database)
     other.stage_posts(SECOND[::2])
     other.load()

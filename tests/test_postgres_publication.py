@@ -51,12 +51,6 @@ IN_PLACE = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
-
-
 @pytest.fixture
 def connection(server: PostgresServer) -> Iterator[Any]:
     """A connection to a database of its own, with a mart built and not published."""

@@ -1,7 +1,6 @@
 """A replay killed between two instructions: the same call again brings the rest, and nothing is lost or doubled."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -142,9 +141,3 @@ def test_a_killed_replay_is_made_up_for_on_a_server(
     replayed(expected)
     replay_all(expected)
     assert_made_up_for(line, expected)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running

@@ -1,34 +1,17 @@
 """The archive makes a warehouse anew on a PostgreSQL server and in a lake as well, and read again changes nothing."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from models.columns import EVENT_COLUMNS
-from tests.ducklake_line import LakeLine
-from tests.line import BareLine
-from tests.postgres_line import PostgresLine
 from tests.postgres_server import PROGRAMS, PostgresServer
+from tests.server_lines import new_line
 from tests.test_quarantine import assert_explained
 from tests.test_replay import OF_THE_LOADS, RENAMED, raw_rows, replayed, stage_programme
 
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed here")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer() as running:
-        yield running
-
-
-def new_line(engine: str, root: Path, server: PostgresServer) -> BareLine:
-    """A line into a new warehouse of *engine*."""
-    database = server.make_database()
-    if engine == "postgres":
-        return PostgresLine(root, server, database)
-    return LakeLine(root, server, server.url(database))
 
 
 @pytest.mark.parametrize("engine", ["postgres", pytest.param("ducklake", marks=pytest.mark.slow)])
