@@ -11,9 +11,8 @@ from rich.table import Table
 
 from ingest.settings import Settings
 from ingest.staging import Stage
-from pipelines.batches import Counts
 from pipelines.publish import CURRENT, PUBLISHED_NOTE
-from pipelines.status import SourceStatus, read_status
+from pipelines.status import NOTHING_YET, SourceStatus, read_status
 
 _COUNTS = (
     "received", "loaded", "duplicate", "conflicting", "quarantined", "quarantined_open", "refused", "unexplained",
@@ -58,9 +57,7 @@ def _published(settings: Settings) -> str | None:
 
 def _every_source(settings: Settings, loaded: Mapping[str, SourceStatus]) -> dict[str, SourceStatus]:
     """Those that are configured, also where nothing of them is loaded yet, and those that once were."""
-    return {
-        name: loaded.get(name, SourceStatus(Counts(), None, 0, 0, ignored=0)) for name in [*settings.sources, *loaded]
-    }
+    return {name: loaded.get(name, NOTHING_YET) for name in [*settings.sources, *loaded]}
 
 
 def _secrets_of(settings: Settings, name: str) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from dlt.destinations.exceptions import DatabaseTransientException
 
 from pipelines import cloud_statements as statements
 from pipelines.cloud_engines import Engine
 from pipelines.errors import WarehouseLockedError
+from pipelines.loader_name import loader_name
 from pipelines.raw_tables import DATASET
 
 _HOLDER_NAME = "warehouse-holder"
@@ -50,13 +50,7 @@ class CloudLease:
     @property
     def holder(self) -> str:
         """The name of this loader's lease, and of its staging schema."""
-        path = self.state / _HOLDER_NAME
-        if not path.exists():
-            self.state.mkdir(parents=True, exist_ok=True)
-            work = path.with_suffix(".new")
-            work.write_text(f"{DATASET}_staging_{uuid4().hex[:12]}", encoding="utf-8")
-            work.replace(path)
-        return path.read_text(encoding="utf-8")
+        return loader_name(self.state / _HOLDER_NAME)
 
     @contextmanager
     def held_here(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from dlt.common.destination import Destination
 from models.columns import EVENT_COLUMNS
 from pipelines.errors import NotPublishedError, QueryError, WarehouseAwayError, WarehouseLockedError
 from pipelines.extraction import MONEY_TEXT
+from pipelines.loader_name import loader_name
 from pipelines.postgres_arrow import copy_in, fetch, put
 from pipelines.postgres_connection import connect, loss_in, refusal_in, sentence, transaction
 from pipelines.postgres_destination import CopyingPostgres, HeldPostgres
@@ -177,13 +178,7 @@ class PostgresWarehouse(Warehouse):
         It is this loader's own: a load that was interrupted goes on with the rows it left there, and those of another
         loader must not stand in their place.
         """
-        path = self.state / _STAGING_NAME
-        if not path.exists():
-            self.state.mkdir(parents=True, exist_ok=True)
-            work = path.with_suffix(".new")
-            work.write_text(f"{DATASET}_staging_{uuid4().hex[:12]}", encoding="utf-8")
-            work.replace(path)
-        return path.read_text(encoding="utf-8")
+        return loader_name(self.state / _STAGING_NAME)
 
     def dlt_credentials(self) -> dict[str, Any]:
         """Return the URL taken apart; dlt asks for a password even where the server does not."""

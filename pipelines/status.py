@@ -45,6 +45,10 @@ class SourceStatus:
     ignored: int | None = None
 
 
+NOTHING_YET = SourceStatus(Counts(), None, 0, 0, ignored=0)
+"""Of a source of which nothing was loaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
     """
@@ -69,14 +73,19 @@ def write_status(session: WarehouseSession, state: Path, *, recounting: bool = F
     if loaded_at is None:
         return
     today = loaded_at.date().isoformat()
-    goes_on = not recounting and before.load_seq <= load_seq and before.recounted_on == today
+    goes_on = (
+        not recounting
+        and before.load_seq <= load_seq
+        and before.recounted_on == today
+        and all(source.ignored is not None for source in before.sources.values())
+    )
     after = before.load_seq if goes_on else 0
     incomplete = _incomplete(session, before, after)
     waiting, secrets = session.open_by_source(), session.secrets_by_source(after)
-    ignored = session.ignored_by_source()
+    ignored = session.ignored_by_source(after)
     sources = {}
     for source, (counts, last_received_at) in ledger_by_source(session).items():
-        earlier = before.sources[source].secrets if goes_on and source in before.sources else {}
+        earlier = before.sources.get(source, NOTHING_YET) if goes_on else NOTHING_YET
         newest = {secret: iso(moment) for secret, moment in secrets.get(source, {}).items()}
         days = {day: lines for (name, day), lines in incomplete.items() if name == source}
         sources[source] = SourceStatus(
@@ -84,9 +93,12 @@ def write_status(session: WarehouseSession, state: Path, *, recounting: bool = F
             last_received_at,
             sum(days.values()),
             waiting.get(source, 0),
-            {secret: max(earlier.get(secret, ""), newest.get(secret, "")) for secret in sorted({*earlier, *newest})},
+            {
+                secret: max(earlier.secrets.get(secret, ""), newest.get(secret, ""))
+                for secret in sorted({*earlier.secrets, *newest})
+            },
             days,
-            ignored.get(source, 0),
+            (earlier.ignored or 0) + ignored.get(source, 0),
         )
     _write(LoadStatus(load_seq, iso(loaded_at), sources, today), state)
 

@@ -247,12 +247,16 @@ class WarehouseSession(BuildRecord):
         )
         return {source: int(count) for source, count in rows}
 
-    def ignored_by_source(self) -> dict[str, int]:
-        """Return how many deliveries were no event by the mapping of their source; none where there are none."""
-        if self.missing_tables():
-            return {}
+    def ignored_by_source(self, after_load_seq: int = 0) -> dict[str, int]:
+        """
+        Return how many deliveries were no event by the mapping of their source; none where there are none.
+
+        Of the deliveries loaded after *after_load_seq* only.
+        """
         rows = self.execute(
-            f"select source_id, count(*) from {DATASET}.deliveries where outcome = '{IGNORED}' group by source_id"
+            f"select source_id, count(*) from {DATASET}.deliveries "
+            f"where load_seq > $load_seq and outcome = '{IGNORED}' group by source_id",
+            {"load_seq": after_load_seq},
         )
         return {source: int(count) for source, count in rows}
 

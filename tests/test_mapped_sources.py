@@ -183,6 +183,21 @@ def test_raw_holds_the_events_and_the_identity_holds(programme: Any) -> None:
     assert sum(each["ignored"] for each in state["sources"].values()) == ignored > 0
 
 
+def test_what_is_ignored_is_counted_from_load_to_load(tmp_path: Path) -> None:
+    """Each load adds its own; where the file does not say how many there were, all are counted."""
+    programme = Programme(tmp_path)
+    state = tmp_path / "var" / "state" / "status.json"
+    ignored = next(path for path in FILES if not expected(path))
+    for count in range(1, 4):
+        programme.post(posts_of([ignored]))
+        programme.load()
+        document = json.loads(state.read_text())
+        assert document["sources"][ignored.parent.name]["ignored"] == count
+        if count == 2:
+            del document["sources"][ignored.parent.name]["ignored"]
+            state.write_text(json.dumps(document))
+
+
 def test_the_money_of_each_platform_is_right(programme: Any) -> None:
     """What each partner has earned, was adjusted by, was paid and is owed, to the last digit, in each currency."""
     sums = programme.line.query("""
