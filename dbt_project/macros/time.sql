@@ -6,22 +6,20 @@
 {% macro default__reporting_date(timestamp) -%}
     {%- if var("reporting_timezone") == "UTC" -%} cast({{ timestamp }} as date)
     {%- else -%}
-        cast(
-            ({{ timestamp }} at time zone 'UTC')
-            at time zone '{{ var("reporting_timezone") }}' as date
-        )
+        cast({{ instant_of(timestamp) }} at time zone '{{ var("reporting_timezone") }}' as date)
     {%- endif -%}
 {%- endmacro %}
 
+{# SQL: the instant that a UTC timestamp means. #}
+{% macro instant_of(timestamp) -%}
+    {{ return(adapter.dispatch("instant_of")(timestamp)) }}
+{%- endmacro %}
+
+{% macro default__instant_of(timestamp) -%} ({{ timestamp }} at time zone 'UTC') {%- endmacro %}
+
 {# By way of its microseconds, because DuckDB takes four times as long for `at time zone`. #}
-{% macro duckdb__reporting_date(timestamp) -%}
-    {%- if var("reporting_timezone") == "UTC" -%} cast({{ timestamp }} as date)
-    {%- else -%}
-        cast(
-            make_timestamptz(epoch_us({{ timestamp }}))
-            at time zone '{{ var("reporting_timezone") }}' as date
-        )
-    {%- endif -%}
+{% macro duckdb__instant_of(timestamp) -%}
+    make_timestamptz(epoch_us({{ timestamp }}))
 {%- endmacro %}
 
 {% macro snowflake__reporting_date(timestamp) -%}

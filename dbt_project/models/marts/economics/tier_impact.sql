@@ -50,7 +50,7 @@ with
     -- by days first: a partner may have many tier changes, and the same days lie around several
     conversions_by_day as (
 
-        select source_id, partner_id, created_date, count(*) as conversions
+        select source_id, partner_id, created_date as day, count(*) as conversions
         from {{ ref("conversions") }} as conversions
         where
             duplicate_of_conversion_id is null
@@ -61,7 +61,8 @@ with
 
     earnings_by_day as (
 
-        select source_id, partner_id, effective_date, {{ whole_sum("amount_rc") }} as amount_rc
+        select
+            source_id, partner_id, effective_date as day, {{ whole_sum("amount_rc") }} as amount_rc
         from ledger
         where entry_type in ('earned', 'restated')
         group by 1, 2, 3
@@ -106,62 +107,6 @@ with
 
     ),
 
-    conversion_sums as (
-
-        select
-            tier_changes.source_id,
-            tier_changes.tier_change_id,
-            sum(
-                case
-                    when days.created_date < tier_changes.tier_effective_from
-                    then days.conversions
-                    else 0
-                end
-            ) as conversions_before,
-            sum(
-                case
-                    when days.created_date < tier_changes.tier_effective_from
-                    then 0
-                    else days.conversions
-                end
-            ) as conversions_after
-        from tier_changes
-        inner join
-            conversions_by_day as days
-            on tier_changes.source_id = days.source_id
-            and tier_changes.partner_id = days.partner_id
-            and days.created_date >= tier_changes.before_from
-            and days.created_date < tier_changes.after_until
-        group by 1, 2
-
-    ),
-
-    commission_sums as (
-
-        select
-            tier_changes.source_id,
-            tier_changes.tier_change_id,
-            {{
-                whole_sum(
-                    "days.amount_rc", "days.effective_date < tier_changes.tier_effective_from"
-                )
-            }} as commission_before_rc,
-            {{
-                whole_sum(
-                    "days.amount_rc", "days.effective_date >= tier_changes.tier_effective_from"
-                )
-            }} as commission_after_rc
-        from tier_changes
-        inner join
-            earnings_by_day as days
-            on tier_changes.source_id = days.source_id
-            and tier_changes.partner_id = days.partner_id
-            and days.effective_date >= tier_changes.before_from
-            and days.effective_date < tier_changes.after_until
-        group by 1, 2
-
-    ),
-
     days_of_customers as (
 
         select
@@ -188,47 +133,48 @@ with
 
     ),
 
-    daily_revenue as (
+    revenue_by_day as (
 
         select
             source_id,
             partner_id,
-            activity_date,
+            activity_date as day,
             {{ whole_sum(net_gaming_revenue("", "_rc"), "has_amount") }} as ngr_rc
         from days_of_customers
         group by 1, 2, 3
 
     ),
 
-    revenue_sums as (
+    {% for name, days, measured in [
+        ("conversion", "conversions_by_day", "conversions"),
+        ("commission", "earnings_by_day", "amount_rc"),
+        ("revenue", "revenue_by_day", "ngr_rc"),
+    ] %}
+        {{ name }}_sums as (
 
-        select
-            tier_changes.source_id,
-            tier_changes.tier_change_id,
-            {{
-                whole_sum(
-                    "daily_revenue.ngr_rc",
-                    "daily_revenue.activity_date < tier_changes.tier_effective_from",
-                )
-            }} as player_revenue_before_rc,
-            {{
-                whole_sum(
-                    "daily_revenue.ngr_rc",
-                    "daily_revenue.activity_date >= tier_changes.tier_effective_from",
-                )
-            }} as player_revenue_after_rc
-        from tier_changes
-        inner join
-            daily_revenue
-            on tier_changes.source_id = daily_revenue.source_id
-            and tier_changes.partner_id = daily_revenue.partner_id
-            and daily_revenue.activity_date >= tier_changes.before_from
-            and daily_revenue.activity_date < tier_changes.after_until
-        group by 1, 2
+            select
+                tier_changes.source_id,
+                tier_changes.tier_change_id,
+                {%- for side, compared in [("before", "<"), ("after", ">=")] %}
+                    {{
+                        whole_sum(
+                            "days." ~ measured,
+                            "days.day " ~ compared ~ " tier_changes.tier_effective_from",
+                        )
+                    }} as {{ side }}_sum{{ "," if not loop.last }}
+                {%- endfor %}
+            from tier_changes
+            inner join
+                {{ days }} as days
+                on tier_changes.source_id = days.source_id
+                and tier_changes.partner_id = days.partner_id
+                and days.day >= tier_changes.before_from
+                and days.day < tier_changes.after_until
+            group by 1, 2
 
-    ),
+        ),
+    {% endfor %}
 
-    -- what was calculated at the old rate since the day from which the new one is to hold
     earnings_by_rate as (
 
         select
@@ -257,6 +203,7 @@ with
 
     ),
 
+    -- what was calculated at the old rate since the day from which the new one is to hold
     retroactive_sums as (
 
         select
@@ -302,20 +249,20 @@ with
         select
             tier_changes.*,
             newest_days.newest_day,
-            coalesce(conversion_sums.conversions_before, 0) as conversions_before,
-            coalesce(conversion_sums.conversions_after, 0) as conversions_after,
+            coalesce(conversion_sums.before_sum, 0) as conversions_before,
+            coalesce(conversion_sums.after_sum, 0) as conversions_after,
             {%- for side in ["before", "after"] %}
                 case
                     when commission_sums.source_id is null
                     then {{ money("0") }}
-                    else {{ money("commission_sums.commission_" ~ side ~ "_rc") }}
+                    else {{ money("commission_sums." ~ side ~ "_sum") }}
                 end as commission_{{ side }}_rc,
                 case
                     when activity_{{ side }}.source_id is null
                     then null
                     when revenue_sums.source_id is null
                     then {{ money("0") }}
-                    else {{ money("revenue_sums.player_revenue_" ~ side ~ "_rc") }}
+                    else {{ money("revenue_sums." ~ side ~ "_sum") }}
                 end as player_revenue_{{ side }}_rc,
             {%- endfor %}
             case

@@ -14,6 +14,15 @@
     "partner_events",
 ] %}
 
+{# Compared with what is there, before an hour is made of it. #}
+{% set is_within_bounds -%}
+    {%- if is_incremental() -%}
+        received_at >= (select bounds.first_hour from bounds)
+        and received_at < (select {{ hour_after("bounds.last_hour") }} from bounds)
+    {%- else -%} true
+    {%- endif -%}
+{%- endset %}
+
 with
 
     {% if is_incremental() %}
@@ -37,11 +46,7 @@ with
                 received_at,
                 {{ hour_of("received_at") }} as received_hour
             from {{ ref("stg_raw__" ~ table) }}
-            {%- if is_incremental() %}
-                where
-                    received_at >= (select bounds.first_hour from bounds)
-                    and received_at < (select {{ hour_after("bounds.last_hour") }} from bounds)
-            {%- endif %}
+            where {{ is_within_bounds }}
 
         ),
 
@@ -85,11 +90,7 @@ with
 
         select *, {{ hour_of("received_at") }} as received_hour
         from {{ ref("stg_raw__received_lines") }}
-        {%- if is_incremental() %}
-            where
-                received_at >= (select bounds.first_hour from bounds)
-                and received_at < (select {{ hour_after("bounds.last_hour") }} from bounds)
-        {%- endif %}
+        where {{ is_within_bounds }}
 
     ),
 
