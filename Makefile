@@ -32,10 +32,10 @@ demo: setup
 	$(RUN)/hookmart demo
 
 test: setup
-	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(RUN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: setup
-	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(RUN)/ruff check .
