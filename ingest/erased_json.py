@@ -58,6 +58,20 @@ def texts_in(text: str) -> set[str]:
     return found if _is_json(text) else found | set(_WORD.findall(text))
 
 
+def external_ids_in(text: str) -> set[tuple[str, str]]:
+    """Return the ids of customers in *text*, each with an external id that stands beside it; none if it is no JSON."""
+    if not _is_json(text):
+        return set()
+    people: dict[tuple[int, str], tuple[set[str], set[str]]] = {}
+    for value in _values(text):
+        if _is_persons(value) and value.content:
+            key = _plain(value.key)
+            person = _plain(value.parent) if key in _IDS else key.removesuffix("id").removesuffix("external")
+            ids = people.setdefault((value.owner, person), (set(), set()))
+            ids[key.endswith("externalid")].add(value.content)
+    return {(each, external) for of_one, externals in people.values() for each in of_one for external in externals}
+
+
 def replaced_in(text: str, replacement: Replacement) -> str:
     """
     Return *text* without what *replacement* replaces; the very same where there is nothing.

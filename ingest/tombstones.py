@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 
 from ingest.durable_files import make_directory, sync_directory
-from ingest.erased_json import replaced_in, texts_in
+from ingest.erased_json import Replacement, external_ids_in, replaced_in, texts_in
 
 _LIST, _KEY = "erased.jsonl", "erased.key"
 _MOST_KNOWN = 1_000_000
@@ -85,9 +85,8 @@ class Tombstones:
         living = self._living.setdefault(source, set())
         if text in living:
             return None
-        digest = self._hash(source, text)
-        if digest in self._hashes:
-            return _PREFIX + digest[:_DIGITS]
+        if self._hash(source, text) in self._hashes:
+            return self._pseudonym(source, text)
         if len(living) >= _MOST_KNOWN:
             living.clear()
         living.add(text)
@@ -104,7 +103,17 @@ class Tombstones:
         unknown = texts_in(text) - self._living.setdefault(source, set())
         if all(self.replacement(source, each) is None for each in unknown):
             return text
-        return replaced_in(text, lambda each: self.replacement(source, each))
+        return replaced_in(text, self.replacement_in(source, text))
+
+    def replacement_in(self, source: str, event: str) -> Replacement:
+        """
+        Return what replaces a value of an *event*, JSON or not, of a source.
+
+        Besides those who were erased, it takes out an external id that stands in the event beside the id of one: it
+        may have come into use since.
+        """
+        beside = {external for each, external in external_ids_in(event) if self.replacement(source, each) is not None}
+        return lambda text: self._pseudonym(source, text) if text in beside else self.replacement(source, text)
 
     def cleaned_bytes(self, source: str, body: bytes) -> bytes:
         """Return the same of bytes that need not be text."""
@@ -153,6 +162,9 @@ class Tombstones:
                 "from cleaned where cleaned.line_number = lines.line_number"
             )
             reader.unregister("cleaned")
+
+    def _pseudonym(self, source: str, text: str) -> str:
+        return _PREFIX + self._hash(source, text)[:_DIGITS]
 
     def _hash(self, source: str, text: str) -> str:
         return hmac.digest(self._key, f"{source}\0{text}".encode("utf-8", "surrogateescape"), "sha256").hex()

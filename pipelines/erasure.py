@@ -1,10 +1,11 @@
 """
 One customer out of everything that is kept: archive, stage, `raw`, marts, published generations, working files.
 
-First the tombstone is on disk, so that whatever arrives meanwhile is cleaned as it is loaded. Then what is kept is
-rewritten, each place durably and by itself; then the marts are built anew and what held the id before is given back to
-the disk. A mark beside the archive stands from the first step to the last: killed anywhere, the same call does all of
-it again, and finds less to do.
+What is staged is loaded, so that the customer's further ids are found in what is kept. Then the tombstones are on disk,
+so that whatever arrives meanwhile is cleaned as it is loaded. Then what is kept is rewritten, each place durably and by
+itself; then the marts are built anew and what held the id before is given back to the disk. A mark beside the archive,
+with all ids, stands from the tombstones to the last step: killed anywhere, the same call does all of it again, and
+finds less to do.
 """
 
 import shutil
@@ -14,16 +15,18 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from ingest.archive import Archive
 from ingest.durable_files import make_directory, sync_directory, write_whole
-from ingest.erased_json import is_protected
+from ingest.erased_json import is_protected, replaced_in
 from ingest.staging import UNREADABLE
 from ingest.tombstones import Tombstones
 from models.columns import EVENT_COLUMNS, Kind
 from pipelines.build import Builder
 from pipelines.full_disk import full_disk_told
+from pipelines.further_ids import TABLES, TEXT_COLUMNS, further_ids, rows_holding
 from pipelines.load import Loader
 from pipelines.publish import remove_others
 from pipelines.quarantine import Quarantine
@@ -36,11 +39,6 @@ _LONGEST_WAIT = 5.0
 """Seconds to wait, at most, for segments that receivers are writing."""
 
 _ACTIVITY = "player_activity_rows"
-_KNOWS_OTHER_IDS = "conversion_events"
-_PATHS = {
-    table: {column.name: column for column in columns if column.kind in {Kind.TEXT, Kind.JSON}}
-    for table, columns in EVENT_COLUMNS.items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +94,18 @@ class Erasure:
         tombstones = Tombstones(self.loader.archive)
         was_begun = mark.exists()
         with full_disk_told("erasure"):
-            self.on_step("looking for other ids")
-            ids = [(source, customer) for source in sources]
-            others = self._other_ids(customer, sources)
-            make_directory(mark.parent)
-            mark.touch()
-            sync_directory(mark.parent)
-            tombstones.add([*ids, *others], self.loader.now().astimezone(UTC).isoformat(timespec="seconds"))
             self.on_step("loading what is staged")
             self.loader.wait_for_open_segments(_LONGEST_WAIT)
             loaded = self.loader.load().segments
-            report, batches = self._clean(tombstones, [text for _, text in [*ids, *others]])
+            self.on_step("looking for other ids")
+            ids = _ids_in(mark) | {(source, customer) for source in sources}
+            ids |= further_ids(self.loader, customer, sources)
+            make_directory(mark.parent)
+            write_whole(mark, [orjson.dumps(sorted(ids))])
+            tombstones.add(ids, self.loader.now().astimezone(UTC).isoformat(timespec="seconds"))
+            self.on_step("loading what came meanwhile")
+            loaded += self.loader.load().segments
+            report, batches = self._clean(tombstones, [text for _, text in ids])
             if was_begun:
                 # A call that died may have rewritten some, and read none of them again.
                 batches = frozenset(segment.batch_id for segment in Archive(self.loader.archive).segments())
@@ -127,26 +126,6 @@ class Erasure:
             mark.unlink()
             sync_directory(mark.parent)
         return report
-
-    def _other_ids(self, customer: str, sources: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the external ids of the customer that nobody else goes by."""
-        if not self.loader.warehouse.exists():
-            return []
-        with self.loader.warehouse.session() as session:
-            if session.missing_tables():
-                return []
-            found = []
-            for source in sources:
-                rows = session.execute(
-                    f"select customer_external_id from {DATASET}.{_KNOWS_OTHER_IDS} "
-                    "where source_id = $source and customer_external_id in ("
-                    f"select customer_external_id from {DATASET}.{_KNOWS_OTHER_IDS} "
-                    "where source_id = $source and customer_id = $customer) "
-                    "group by customer_external_id having count(distinct customer_id) = 1",
-                    {"source": source, "customer": customer},
-                )
-                found += [(source, str(external)) for (external,) in rows if external is not None]
-            return found
 
     def _clean(self, tombstones: Tombstones, ids: Sequence[str]) -> tuple[ErasureReport, frozenset[str]]:
         """Rewrite what is kept; return what was, and which batches."""
@@ -177,6 +156,13 @@ class Erasure:
             session.compact()
 
 
+def _ids_in(mark: Path) -> set[tuple[str, str]]:
+    """Return those that an erasure that died had found; what it cleaned already no longer tells."""
+    # An earlier version's mark is empty.
+    content = mark.read_bytes() if mark.exists() else b""
+    return {(source, text) for source, text in orjson.loads(content)} if content else set()
+
+
 def _rewrite_unreadable(path: Path, tombstones: Tombstones) -> bool:
     before = path.read_bytes()
     # Whose they are nobody can say, so every source that ever erased anybody is asked for.
@@ -191,10 +177,8 @@ def _rewrite_unreadable(path: Path, tombstones: Tombstones) -> bool:
 
 def _clean_raw(session: WarehouseSession, tombstones: Tombstones, ids: Sequence[str]) -> Iterator[tuple[str, int]]:
     present = session.table_names(DATASET)
-    # What knows the customer's other ids comes last: a call after one that died looks for them there once more.
-    events = sorted(EVENT_COLUMNS, key=_KNOWS_OTHER_IDS.__eq__)
-    for table in ("event_conflicts", "quarantined_events", *events):
-        held = _rows_with(session, table, ids) if table in present else None
+    for table in TABLES:
+        held = rows_holding(session, table, ids) if table in present else None
         if held is None or not held.num_rows:
             continue
         before = held.to_pylist()
@@ -235,38 +219,22 @@ def _clean_activity(session: WarehouseSession, tombstones: Tombstones) -> int:
     return changes
 
 
-def _rows_with(session: WarehouseSession, table: str, ids: Sequence[str]) -> pa.Table:
-    """Return the rows of *table* whose text may hold one of *ids*."""
-    texts = sorted(set(ids))
-    return session.arrow(rows_with(table, len(texts)), {f"id_{at}": text for at, text in enumerate(texts)})
-
-
-def rows_with(table: str, number: int) -> str:
-    """Return the query for rows that may hold one of so many `$id_0`, in base64 or spelled with escapes as well."""
-    texts = ["payload", *(_PATHS[table] if table in EVENT_COLUMNS else ())]
-    # Every engine knows `replace`; how to look for a text within another they have no common word for.
-    found = [f"{column} <> replace({column}, $id_{at}, '')" for column in texts for at in range(number)]
-    found.append("payload <> replace(payload, chr(92) || 'u', '')")
-    if table == "quarantined_events":
-        found.append("payload_base64 is not null")
-    return f"select * from {DATASET}.{table} where {' or '.join(found)}"
-
-
 def _cleaned_row(table: str, row: dict[str, Any], tombstones: Tombstones) -> dict[str, Any]:
     source = row["source_id"]
     new: dict[str, Any] = dict(row)
+    replacement = tombstones.replacement_in(source, row["payload"] or "")
     if row["payload"] is not None:
         new["payload"] = tombstones.cleaned(source, row["payload"])
     if row.get("payload_base64") is not None:
         new["payload_base64"] = tombstones.cleaned_base64(source, row["payload_base64"])
-    for name, column in _PATHS.get(table, {}).items():
+    for name, column in TEXT_COLUMNS.get(table, {}).items():
         value = row[name]
         if value is None:
             continue
         if column.kind is Kind.JSON:
-            new[name] = tombstones.cleaned(source, value)
+            new[name] = replaced_in(value, replacement)
         elif not is_protected(column.path, value):
-            new[name] = tombstones.replacement(source, value) or value
+            new[name] = replacement(value) or value
     if new.get("customer_id") != row.get("customer_id") and "customer_external_id" in new:
         for name in ("customer_external_id", "customer_registered_at"):
             new[name] = None

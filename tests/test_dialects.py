@@ -23,8 +23,8 @@ from models.inputs import INPUTS
 from pipelines import cloud_statements as statements
 from pipelines.cloud_allocations import ALLOCATIONS
 from pipelines.completeness import completeness, days_of_loads, ledger_by_source
-from pipelines.erasure import rows_with
 from pipelines.fates import KNOWN_SCHEMA
+from pipelines.further_ids import rows_with
 from pipelines.input_tables import FILES, HeldInputs, latest_rows
 from pipelines.quarantine import Quarantine
 from pipelines.raw_tables import RAW_TABLES

@@ -16,12 +16,12 @@ from tests.line import BareLine, PublishingLine
 from tests.postgres_line import PostgresLine, sorted_marts
 from tests.postgres_server import PROGRAMS, PostgresServer
 from tests.server_lines import new_line
-from tests.test_erase import CUSTOMER, EXTERNAL, conversion, erasure_of, files_with, load_activity, staged, tell
+from tests.test_erase import CUSTOMER, IDS, conversion, erasure_of, files_with, load_activity, staged, tell
 from tests.test_quarantine import assert_explained
 from tests.test_replay import OF_THE_LOADS, raw_rows, replayed
 
-SPELLINGS = (CUSTOMER, EXTERNAL, "cus_\\u0035f3a", "ICJjdXNfNWYzYTc3ZTBiMSJ9")
-"""The id and the external one; with an escape, as it was sent once; in base64, likewise."""
+SPELLINGS = (*IDS, "cus_\\u0035f3a", "ICJjdXNfNWYzYTc3ZTBiMSJ9")
+"""The id and the external ones; with an escape, as it was sent once; in base64, likewise."""
 
 WHO = {"customer_id", "customer_external_id", "customer_registered_at", "sub1", "load_seq"}
 """Columns of a conversion that an erasure may change."""
@@ -102,7 +102,7 @@ def test_an_erased_customer_is_nowhere_and_stays_away(engine: str, server: Postg
 
     assert places_of(line, server) == []
     assert report.rows == {
-        "conversion_events": 3, "commission_events": 1, "event_conflicts": 1, "quarantined_events": 3,
+        "conversion_events": 5, "commission_events": 1, "event_conflicts": 1, "quarantined_events": 3,
         "player_activity_rows": 1,
     }  # fmt: skip
     assert_explained(line)
