@@ -79,7 +79,7 @@ _MISSING = {
     "redshift": {
         "array_agg", "string_agg", "max_by", "min_by", "arg_max", "arg_max_null", "arg_min", "epoch", "epoch_us",
         "generate_series", "unnest", "make_date", "strftime", "to_days", "range", "list", "concat_ws", "date_add",
-        "date_sub", "age", "countif", "count_if", "quantile_cont", "mode", "regexp_matches",
+        "date_sub", "age", "countif", "count_if", "quantile_cont", "mode", "regexp_matches", "div", "divide",
     },
 }  # fmt: skip
 

@@ -71,3 +71,27 @@
         0
     )
 {%- endmacro %}
+
+{#
+    It has no `div`, and no more than 38 digits in a quotient, so that one of fractions has ten places or fewer. What is
+    left over is taken off first, so this one is whole, with four places for nothing, and no rate under 10 to the power of
+    -16 has an inverse.
+#}
+{% macro redshift__inverse_rate(rate) -%}
+    {%- set units = "cast(replace(cast(" ~ rate ~ " as varchar), '.', '') as decimal(38, 0))" -%}
+    {%- set one = "cast('1000000000000000000000000000000000000' as decimal(37, 0))" -%}
+    {%- set left_over = "mod(" ~ one ~ ", " ~ units ~ ")" -%}
+    case
+        when {{ rate }} >= cast(0.0000000000000001 as decimal(38, 18))
+        then
+            nullif(
+                cast(
+                    ({{ one }} - {{ left_over }}) / {{ units }} + case
+                        when {{ left_over }} >= {{ units }} - {{ left_over }} then 1 else 0
+                    end as decimal(38, 0)
+                )
+                * cast(0.000000000000000001 as decimal(18, 18)),
+                0
+            )
+    end
+{%- endmacro %}
