@@ -14,6 +14,7 @@ from benchmarks.staged_events import FIRST_DAY, accepted_line, instant_of, stage
 from ingest.staging import StagedLine
 from models.columns import EVENT_COLUMNS
 from pipelines.duckdb_known_events import note_every_event
+from pipelines.duckdb_warehouse import DuckDBWarehouse
 
 EVENTS_OF_A_DAY = 100_000
 
@@ -50,7 +51,9 @@ class HeldHistory:
             self.site.stage(scratch / "first-day")
             self.site.loader().load()
             self.days, self.events = 1, EVENTS_OF_A_DAY
-        with duckdb.connect(self.site.warehouse()) as connection:
+        # As the loader does, so that its row groups are those that a load would have made.
+        with DuckDBWarehouse(self.site.warehouse()).session() as session:
+            connection = session.connection
             while self.events < events:
                 number = min(_DAYS_AT_A_TIME, -(-(events - self.events) // EVENTS_OF_A_DAY))
                 _repeat_first_day(connection, range(self.days, self.days + number))
@@ -107,12 +110,14 @@ class HeldHistory:
 
 
 def _repeat_first_day(connection: duckdb.DuckDBPyConnection, days: Sequence[int]) -> None:
-    row = connection.execute("select max(load_seq) from raw.loads").fetchone()
-    load_seq = row[0] if row else 0
+    row = connection.execute("select max(load_seq), current_database() from raw.loads").fetchone()
+    load_seq, catalog = row or (0, "")
 
     def insert(table: str) -> None:
         copies = " union all ".join(_copy(table, day, load_seq + number) for number, day in enumerate(days, 1))
-        connection.cursor().execute(f"insert into raw.{table} {copies}")
+        cursor = connection.cursor()
+        cursor.execute(f'use "{catalog}"')
+        cursor.execute(f"insert into raw.{table} {copies}")
 
     # What has to keep its order is inserted by one thread; there is work for several only with several tables.
     with ThreadPoolExecutor() as pool:

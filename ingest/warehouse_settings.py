@@ -20,7 +20,7 @@ class WarehouseSettings(Section):
         location: Of BigQuery's datasets.
         storage: Of the files of a lake.
         state: Working files of the loader and of the build.
-        load_memory_bytes: That a load stays under, however much is staged.
+        load_memory_bytes: That a process that loads stays under, however much is staged; with less DuckDB cannot do.
     """
 
     destination: Literal["duckdb", "postgres", "ducklake", "snowflake", "bigquery", "redshift"] = "duckdb"
@@ -32,7 +32,7 @@ class WarehouseSettings(Section):
     storage: LocalPath = Path("var/lake")
     publish: LocalPath = Path("var/published")
     state: LocalPath = Field(default_factory=lambda data: data["database"].with_name("state"))
-    load_memory_bytes: int = Field(default=512 * 1024 * 1024, ge=384 * 1024 * 1024, le=1024**4)
+    load_memory_bytes: int = Field(default=512 * 1024 * 1024, ge=512 * 1024 * 1024, le=1024**4)
 
     @property
     def publishes_a_copy(self) -> bool:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-_PIECE_ROWS = 8_192
-"""Some ten megabytes of events."""
+from pipelines.process_memory import give_back
+
+_PIECE_ROWS = 4_096
+"""Some five megabytes of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def rows_of_table(
             ).to_arrow_table()
             if piece.num_rows:
                 yield piece.cast(schema)
+        if last >= _PIECE_ROWS:
+            give_back()
 
     row = reader.execute(f"select count(*) from {table} where {condition}").fetchone()
     return BatchRows(schema, row[0] if row else 0, pieces)

@@ -5,7 +5,7 @@ Everything here is DuckDB over the segment files; no line becomes a Python objec
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,12 +98,14 @@ class ReadingOptions:
     How segments are read.
 
     Attributes:
-        memory: Bytes that DuckDB may use.
+        memory: Bytes that DuckDB may use to read them.
+        keeping: Bytes that it may use to keep what it read; None for as many.
         scratch: Directory for what does not fit into them; None for one that DuckDB chooses.
         amendments: In order.
     """
 
     memory: int = 256 * 1024 * 1024
+    keeping: int | None = None
     scratch: Path | None = None
     amendments: Sequence[Amendment] = ()
 
@@ -155,7 +157,11 @@ def prepare_batch(
         poisoned = read_lines(reader, segments, load_seq, loaded_at)
         for amend in options.amendments:
             amend(reader)
-        return PreparedBatch(load_seq, poisoned, reader, _parsed(reader))
+        parsed = _parsed(reader)
+        if options.keeping is not None:
+            with suppress(duckdb.OutOfMemoryException):  # what cannot be moved to the disk stays
+                reader.execute(f"set memory_limit = '{options.keeping}B'")
+        return PreparedBatch(load_seq, poisoned, reader, parsed)
     except BaseException:
         reader.close()
         raise

@@ -10,12 +10,15 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.configuration.utils import get_resolved_traces
 
 _SETTINGS: dict[str, Any] = {
     "dlthub_telemetry": False,
     # The tables' shape stands in this project; nothing is to be restored from the warehouse.
     "restore_from_destination": False,
     "delete_completed_jobs": True,
+    # Nobody reads it; it holds the last hundred steps, and is written anew after each.
+    "enable_runtime_trace": False,
     # One connection holds a load's transaction; files are as many as tables.
     "workers": 1,
     # One table after the other, so that the rows of one are in memory at a time.
@@ -48,3 +51,5 @@ def apply_dlt_settings() -> None:
     context = Container()[PluggableRunContext]
     if [provider.name for provider in context.providers.providers] != ["hookmart"]:
         context.providers = ConfigProvidersContainer([_OurSettings()])
+    # Of where each setting came from; without a trace of the run it grows for ever.
+    get_resolved_traces().logging_enabled = False

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import dlt
 import duckdb
 import pyarrow as pa
 from dlt.common.destination import Destination
 
 from models.columns import EVENT_COLUMNS
+from pipelines.attached_destination import AttachedDestination
 from pipelines.duckdb_destination import HeldDuckDB
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
@@ -30,6 +30,13 @@ _LOG_BYTES, _MOST_LOG_BYTES = 2_000_000, 64_000_000
 Of changes that are not in the file yet when it is closed, and while it is open: they are read again when it is opened.
 
 Each time they are brought into the file, the last rows of every table are written anew; so a load in many parts waits.
+"""
+
+_ROW_GROUP = 30_720
+"""
+Rows that are compressed together, and written anew together when the last ones are not full yet.
+
+A quarter of what DuckDB takes by itself: that is how much memory it takes to write the widest table, and how long.
 """
 
 _ALLOCATION = (
@@ -130,7 +137,7 @@ class DuckDBWarehouse(Warehouse):
         told = False
         while True:
             try:
-                return duckdb.connect(self.database, config=limits)
+                return _attached(self.database, limits)
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise
@@ -144,6 +151,22 @@ class DuckDBWarehouse(Warehouse):
                 self.notice(f"waiting: {self.database} is open in another program")
                 told = True
             time.sleep(0.1)
+
+
+def _attached(database: Path, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    """Open *database* with row groups of our size, which only an attached one can have, under the name it has alone."""
+    connection = duckdb.connect(config=dict(limits))
+    path = str(database).replace("'", "''")
+    try:
+        if database.stem == "memory":  # as the one is called that is open
+            connection.execute("attach ':memory:' as nothing; use nothing; detach memory")
+        connection.execute(f"set temp_directory = '{path}.tmp'; attach '{path}' (row_group_size {_ROW_GROUP})")
+        [(name,)] = connection.execute("select database_name from duckdb_databases() where path is not null").fetchall()
+        connection.execute(f'use "{name}"')
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @dataclass(slots=True)
@@ -171,7 +194,8 @@ class DuckDBSession(WarehouseSession):
         connection.execute(
             f"pragma disable_checkpoint_on_shutdown; set checkpoint_threshold = '{_MOST_LOG_BYTES}B';"
             # As in `dbt_project/profiles.yml`: months and days are those of UTC, wherever this runs.
-            "set TimeZone = 'UTC'"
+            # dlt's files are read once; a cache of them only takes memory.
+            "set TimeZone = 'UTC'; set enable_external_file_cache = false"
         )
         if self._most_bytes is not None:
             connection.execute(f"set memory_limit = '{self._most_bytes}B'")
@@ -189,8 +213,8 @@ class DuckDBSession(WarehouseSession):
         [(own,)] = self.execute("select current_setting('memory_limit')")
         self.limit_memory(min(most_bytes, _bytes_of(own)))
 
-    commit_bytes: ClassVar[int] = 512 * 1024 * 1024
-    """A commit of many rows takes less time than many of few: full row groups go straight into the file."""
+    commit_bytes: ClassVar[int] = 384 * 1024 * 1024
+    """A commit of many rows takes less time than many of few; but DuckDB remembers 4 MB of each 50 until it is done."""
 
     loads_whole: ClassVar[bool] = True
     """A load is one transaction."""
@@ -208,9 +232,9 @@ class DuckDBSession(WarehouseSession):
         return HeldDuckDB(self.connection)
 
     def input_destination(self) -> Destination:  # type: ignore[type-arg]
-        """Return dlt's own destination on this connection, its merges atomic."""
+        """Return dlt's own destination for the file, its merges atomic."""
         # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
-        return dlt.destinations.duckdb(self.connection, supports_transactions=True)
+        return AttachedDestination(self.connection, supports_transactions=True)
 
     @contextmanager
     def loading(self, displaced: pa.Table | None) -> Iterator[None]:
@@ -305,6 +329,12 @@ class DuckDBSession(WarehouseSession):
         self.connection.close()
         yield
         self.connection = self._opened()
+
+    def reopen(self) -> None:
+        """Close the file and open it again: DuckDB keeps what it knows of all row groups, 20 MB per 300,000 events."""
+        self.settle()
+        with self.lent():
+            pass
 
     def settle(self) -> None:
         """Bring what is in the log into the file: as long as it is there, it takes memory, a quarter MiB a column."""

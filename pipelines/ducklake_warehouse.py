@@ -15,13 +15,16 @@ import duckdb
 from dlt.common.destination import Destination
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from pipelines.attached_destination import AttachedDestination
 from pipelines.duckdb_extensions import extension_directory
 from pipelines.duckdb_warehouse import DuckDBSession, reader_of
-from pipelines.ducklake_destination import CATALOG, LakeDestination
 from pipelines.errors import WarehouseAwayError
 from pipelines.postgres_warehouse import PostgresWarehouse
 from pipelines.publish import open_published, publish
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse
+
+CATALOG = "lake"
+"""The lake's name on every connection of ours."""
 
 METADATA_SCHEMA = "hookmart"
 """Where in the catalog's database the lake's own tables are."""
@@ -191,13 +194,16 @@ class DuckLakeSession(DuckDBSession):
 
     def input_destination(self) -> Destination:  # type: ignore[type-arg]
         """Return dlt's destination for the lake; its merges are one transaction."""
-        return LakeDestination(self.connection, supports_transactions=True)
+        return AttachedDestination(self.connection, supports_transactions=True)
 
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Stay attached: a lake takes several connections."""
         yield
         self.assert_held()
+
+    def reopen(self) -> None:
+        """Do nothing: what the lake's tables consist of is in its catalog, and not in memory."""
 
     def forget_changes(self) -> None:
         """Do nothing: every publication copies all."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,8 @@ from pipelines.batches import Amendment, Counts, LoadBatch, PreparedBatch, Readi
 from pipelines.dlt_settings import apply_dlt_settings
 from pipelines.errors import LoadLockedError
 from pipelines.full_disk import full_disk_told
-from pipelines.load_memory import LoadMemory
+from pipelines.load_memory import LoadMemory, MemoryShares
+from pipelines.process_memory import held_bytes
 from pipelines.raw_tables import DATASET, raw_tables
 from pipelines.status import write_status
 from pipelines.warehouse import Warehouse, WarehouseSession
@@ -116,7 +117,10 @@ class Loader:
             groups = (
                 _portions(fresh, session.commit_bytes, len(fresh)) if session.commit_bytes else self.portions(fresh)
             )
-            for group in groups:
+            for number, group in enumerate(groups):
+                if number:
+                    session.reopen()
+                    pipeline = self._pipeline(session)
                 report = self._load_together(pipeline, session, group, report)
             if report.segments:
                 write_status(session, self.state)
@@ -128,18 +132,17 @@ class Loader:
     ) -> LoadReport:
         poisoned: list[tuple[Segment, str]] = []
         is_shared_out = not self.memory.is_plenty_for(sum(segment.size for segment in segments))
+        limit = session.limit_memory if is_shared_out else _leave_memory
+        limit(self.memory.of_waiting_warehouse)
         with session.together():
-            for portion, prepared in self.prepared(segments, session.last_load_seq() + 1):
-                if is_shared_out:
-                    session.limit_memory(self.memory.of_warehouse)
+            for portion, prepared, shares in self.prepared(segments, session.last_load_seq() + 1):
+                limit(shares.comparing)
                 with closing(prepared.settle(session.known_events)) as batch:
-                    self.commit(pipeline, session, batch)
-                if is_shared_out:
-                    session.limit_memory(self.memory.of_waiting_warehouse)
+                    self.commit(pipeline, session, batch, partial(limit, shares.inserting))
+                limit(self.memory.of_waiting_warehouse)
                 poisoned += batch.poisoned
                 report = report.after(batch, len(portion))
-            if is_shared_out:
-                session.limit_memory(self.memory.of_committing_warehouse)
+            limit(self.memory.shares(held_bytes()).inserting)
         self._set_aside(poisoned)
         unread = {segment.batch_id for segment, _ in poisoned}
         self._release([segment for segment in segments if segment.batch_id not in unread])
@@ -147,7 +150,7 @@ class Loader:
 
     def session(self) -> AbstractContextManager[WarehouseSession]:
         """Hold the warehouse, with its share of the memory; raises as that does."""
-        return self.warehouse.session(self.memory.of_warehouse)
+        return self.warehouse.session(self.memory.shares(held_bytes()).inserting)
 
     def finish_pending(self) -> None:
         """Complete a load that was interrupted, if there is one; nothing new is read."""
@@ -188,7 +191,8 @@ class Loader:
         """Return how segments are read, with the amendments *first* and *last* before and behind its own."""
         tombstones = self._tombstones()
         erased = (tombstones,) if tombstones else ()
-        return ReadingOptions(self.memory.of_reader, self._scratch, (*erased, *first, *self.amendments, *last))
+        memory = self.memory.shares(held_bytes()).reader
+        return ReadingOptions(memory, None, self._scratch, (*erased, *first, *self.amendments, *last))
 
     @property
     def _scratch(self) -> Path:
@@ -199,27 +203,42 @@ class Loader:
         return _portions(segments, self.memory.of_portion, LOAD_SEGMENTS)
 
     def prepared(
-        self, segments: Sequence[Segment], load_seq: int, first: Sequence[Amendment] = ()
-    ) -> Iterator[tuple[list[Segment], PreparedBatch]]:
-        """Yield *segments* in portions, each read while the one before is loaded; *first* is an `options`' one."""
-        options = self.options(first)
+        self, segments: Sequence[Segment], load_seq: int
+    ) -> Iterator[tuple[list[Segment], PreparedBatch, MemoryShares]]:
+        """
+        Yield *segments* in portions, each with the memory for its load; asked for while the warehouse waits.
+
+        With memory for two, one is read while that before is loaded.
+        """
+        is_plenty = self.memory.is_plenty_for(sum(segment.size for segment in segments))
+        shares = self.memory.shares(held_bytes())
+        options = self.options()
         portions = enumerate(self.portions(segments), start=load_seq)
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as reading:
             ahead: deque[tuple[list[Segment], Future[PreparedBatch]]] = deque()
             for number, portion in portions:
                 if not self.memory.is_for_two:
-                    yield portion, prepare_batch(portion, number, self.now(), options)
+                    shares = self.memory.shares(held_bytes())
+                keeping = None if is_plenty else shares.keeping
+                options = replace(options, memory=shares.reader, keeping=keeping)
+                if not self.memory.is_for_two:
+                    yield portion, prepare_batch(portion, number, self.now(), options), shares
                     continue
                 ahead.append((portion, reading.submit(prepare_batch, portion, number, self.now(), options)))
                 if len(ahead) > 1:
                     before, prepared = ahead.popleft()
-                    yield before, prepared.result()
+                    yield before, prepared.result(), shares
             for portion, prepared in ahead:
-                yield portion, prepared.result()
+                yield portion, prepared.result(), shares
 
     @staticmethod
-    def commit(pipeline: dlt.Pipeline, session: WarehouseSession, batch: LoadBatch) -> None:
-        """Load *batch*, whole or not at all, and close it."""
+    def commit(
+        pipeline: dlt.Pipeline,
+        session: WarehouseSession,
+        batch: LoadBatch,
+        before_inserting: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Load *batch*, whole or not at all, and close it; *before_inserting* is called when dlt has its rows."""
         if not batch.tables:
             return
         displaced = batch.tables.get("displaced_events")
@@ -230,6 +249,7 @@ class Loader:
             pipeline.extract(raw_tables(tables), loader_file_format=session.file_format)
             # They are in dlt's files now, and the warehouse can have the memory.
             batch.close()
+            before_inserting()
             pipeline.normalize()
             pipeline.load()
 
@@ -305,6 +325,10 @@ class Loader:
                 self.notice(f"waiting: another loader works on {self.stage.root}")
                 told = True
             time.sleep(0.1)
+
+
+def _leave_memory(_most_bytes: int) -> None:
+    """Limit nothing."""
 
 
 def _portions(segments: Sequence[Segment], most_bytes: int, most: int) -> Iterator[list[Segment]]:

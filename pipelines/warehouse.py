@@ -141,6 +141,9 @@ class WarehouseSession(BuildRecord):
     def limit_memory(self, most_bytes: int) -> None:
         """Use no more memory than this for what it does in this process."""
 
+    def reopen(self) -> None:
+        """Let go of what the engine keeps in memory as long as it is open, where that grows with what is loaded."""
+
     @property
     def file_format(self) -> TLoaderFileFormat:
         """Return what dlt writes the rows of a load in."""
