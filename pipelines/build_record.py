@@ -124,6 +124,10 @@ class BuildRecord(ABC):
             f"is_complete boolean, fingerprint {self.long_text_type})"
         )
 
+    def forget_builds(self) -> None:
+        """Have no complete build, since everything is about to be derived anew; if that fails, it is still to do."""
+        self.execute(f"delete from {_BUILDS} where 1 = 1")
+
     def record_build(self, load_seq: int) -> None:
         """Make this the newest complete build: everything derived anew, with all loads up to *load_seq*."""
         with self.changing(None):

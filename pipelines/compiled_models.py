@@ -70,11 +70,12 @@ class CompiledModels:
 
         Raises:
             BuildError: A model or a test failed, or a model has other columns than its contract promises. Models before
-                it are new, and the record of builds is as it was.
+                it are new, and the next build has to derive all of them once more.
         """
         models = self._in_order(tuple(node.name for node in self.graph.nodes.values() if not node.is_test))
         session.forget_changes()
         session.make_builds()
+        session.forget_builds()
         for schema in sorted({node.schema for node, _ in models}):
             session.execute(f"create schema if not exists {schema}")
             _make_way(session, [node for node, _ in models if node.schema == schema], schema)

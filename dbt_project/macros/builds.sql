@@ -26,6 +26,10 @@
             ~ ")"
         ) %}
         {% if not flags.EMPTY %}
+            {% if flags.FULL_REFRESH %}
+                {#- what it derives anew is new to all who look for changes, and if it fails, all is still to do #}
+                {% do run_query("delete from " ~ builds_relation() ~ " where 1 = 1") %}
+            {% endif %}
             {% do run_query(
                 "insert into "
                 ~ builds_relation()

@@ -74,20 +74,3 @@
 {% macro days_after(date, days) -%}
     cast({{ dbt.dateadd("day", days, date) }} as date)
 {%- endmacro %}
-
-{#
-    SQL: leaves what the touched days are judged by: nothing before the 62 days that lead to the first of them, or before
-    another column of `first_days`.
-#}
-{% macro read_since(relation_alias, date, first="first_date") -%}
-    {%- if is_incremental() -%}
-        exists (
-            select 1
-            from first_days
-            where
-                first_days.source_id = {{ relation_alias }}.source_id
-                and {{ relation_alias }}.{{ date }} >= first_days.{{ first }}
-        )
-    {%- else -%} true
-    {%- endif -%}
-{%- endmacro %}

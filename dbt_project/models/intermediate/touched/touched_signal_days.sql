@@ -1,58 +1,68 @@
 {#
-    A signal of a day is judged by up to 62 days before it, and among the partners of its source. A first deposit is
-    also the measure of those of 56 days, whose share is what 56 more are judged by: so a touched day touches the 112
-    after it, of all partners.
+    A signal of a day is judged by those of the same partner in 62 days before it; a rate of conversion is compared with
+    those of the source's other partners on the day as well. What was counted as before touches nothing.
 #}
 with
 
-    partner_days as (select * from {{ ref("touched_partner_days") }}),
+    counts as (
 
-    days as (select distinct source_id, event_date from partner_days),
-
-    offsets as (
-
-        {% for offset in range(113) %}
-            select {{ offset }} as days {{ "union all" if not loop.last }}
-        {% endfor %}
-
-    ),
-
-    -- whoever shares a destination of a payout is judged anew with it, on whatever day
-    touched_destinations as (
-
-        select distinct events.source_id, events.destination_hash
-        from {{ ref("stg_raw__payout_events") }} as events
-        inner join
-            {{ ref("touched_payouts") }} as touched
-            on events.source_id = touched.source_id
-            and events.payout_id = touched.payout_id
-        where events.destination_hash is not null
+        select
+            source_id,
+            partner_id,
+            event_date,
+            signal,
+            day_number,
+            case
+                when {{ loaded_since_last_build("counts") }} then day_number
+            end as changed_day_number
+        from {{ ref("int_fraud_counts_by_day") }} as counts
+        where {{ unless_all_is_derived() }}
 
     ),
 
-    payouts_to_touched_destinations as (
+    first_changes as (
 
-        select distinct events.source_id, events.payout_id
-        from {{ ref("stg_raw__payout_events") }} as events
+        select source_id, min(changed_day_number) as day_number from counts group by source_id
+
+    ),
+
+    counts_since as (
+
+        select
+            counts.*,
+            max(counts.changed_day_number) over (
+                partition by counts.source_id, counts.partner_id, counts.signal
+                order by counts.day_number
+                rows unbounded preceding
+            ) as last_changed_day_number
+        from counts
         inner join
-            touched_destinations
-            on events.source_id = touched_destinations.source_id
-            and events.destination_hash = touched_destinations.destination_hash
+            first_changes
+            on counts.source_id = first_changes.source_id
+            and counts.day_number >= first_changes.day_number
+
+    ),
+
+    changed_rates as (
+
+        select distinct source_id, event_date
+        from counts
+        where signal = 'conversion_rate_outlier' and changed_day_number is not null
 
     ),
 
     touched_signal_days as (
 
-        select distinct
-            days.source_id, {{ days_after("days.event_date", "offsets.days") }} as event_date
-        from days
-        cross join offsets {{ union_distinct() }}
-        select events.source_id, {{ reporting_date("events.occurred_at") }} as event_date
-        from {{ ref("stg_raw__payout_events") }} as events
+        select source_id, partner_id, event_date, signal
+        from counts_since
+        where last_changed_day_number >= day_number - 62 {{ union_distinct() }}
+        select counts.source_id, counts.partner_id, counts.event_date, counts.signal
+        from counts
         inner join
-            payouts_to_touched_destinations as payouts
-            on events.source_id = payouts.source_id
-            and events.payout_id = payouts.payout_id
+            changed_rates
+            on counts.source_id = changed_rates.source_id
+            and counts.event_date = changed_rates.event_date
+        where counts.signal = 'conversion_rate_outlier'
 
     )
 
