@@ -232,17 +232,31 @@ BREAKING = {
         "models/marts/broken.sql",
         "{{ config(materialized='table') }} select error('on purpose') as nothing\n",
         "(?s)broken: .*on purpose",
+        True,
     ),
-    "a gate that fails": ("tests/broken_gate.sql", "{{ config(tags=['gate']) }} select 1 as row\n", "broken_gate: .*1"),
-    "a project that cannot be parsed": ("models/marts/broken.sql", "select {{ nonsense(\n", "parse"),
+    "a gate that fails": (
+        "tests/broken_gate.sql",
+        "{{ config(tags=['gate']) }} select 1 as row\n",
+        "broken_gate: .*1",
+        True,
+    ),
+    "a project that cannot be parsed": ("models/marts/broken.sql", "select {{ nonsense(\n", "parse", False),
 }
+"""A file of the project, its content, what is told, and whether models have been derived by then."""
 
 
-@pytest.mark.parametrize(("file", "content", "message"), BREAKING.values(), ids=BREAKING)
+@pytest.mark.parametrize(("file", "content", "message", "has_begun"), BREAKING.values(), ids=BREAKING)
 def test_a_failed_build_publishes_nothing_and_is_made_up_for(
-    line: Line, project: Path, both_halves: dict[str, list[dict[str, Any]]], file: str, content: str, message: str
+    line: Line,
+    project: Path,
+    both_halves: dict[str, list[dict[str, Any]]],
+    file: str,
+    content: str,
+    message: str,
+    *,
+    has_begun: bool,
 ) -> None:
-    """The error names what failed; readers keep what they had; mended, the next build has it all."""
+    """The error names what failed; readers keep what they had; mended, the next build has it all, anew if it has to."""
     before = published(line), line.marts()
     load_the_rest(line)
     (project / file).write_text(content)
@@ -251,7 +265,8 @@ def test_a_failed_build_publishes_nothing_and_is_made_up_for(
     assert (published(line), line.marts()) == before
     (project / file).unlink()
 
-    assert line.build().generation == line.root / "published" / "gen-2"
+    report = line.build()
+    assert (report.is_full, report.generation) == (has_begun, line.root / "published" / "gen-2")
     assert line.marts() == both_halves
 
 
