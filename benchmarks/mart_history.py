@@ -32,6 +32,9 @@ COPIES_OF_PARTNERS = 10
 _HELD_BACK = 15
 """One in so many events."""
 
+_NEWEST = 0.1
+"""Of those, what comes in the order in which it happened; the rest comes late, in no order."""
+
 _COPIES_AT_A_TIME = 10
 _MILLISECOND = timedelta(milliseconds=1)
 _HASHES = {
@@ -139,13 +142,28 @@ class MartHistory:
             note_every_event(connection)
 
     def late(self, number: int, count: int) -> list[bytes]:
-        """The *number*th *count* of the events that were held back, of any copy and any age, in no order."""
-        self._play()
-        size = len(self._held_back)
-        order = list(range(self.copies * size))
+        """The *number*th *count* of the older events that were held back, of any copy, in no order."""
+        older, _newest = self._held()
+        order = list(range(self.copies * len(older)))
         Random(self.copies).shuffle(order)  # noqa: S311  # an order that can be repeated is the point
-        places = order[number * count : (number + 1) * count]
-        return [Names(self._tag(), place // size).body(self._held_back[place % size]) for place in places]
+        return self._bodies(older, order[number * count : (number + 1) * count])
+
+    def newest(self, number: int, count: int) -> list[bytes]:
+        """The *number*th *count* of the newest events that were held back, those of the last days, of all copies."""
+        _older, newest = self._held()
+        every = self.copies * len(newest)
+        # By time first: the same event of every copy follows upon itself.
+        order = [place % self.copies * len(newest) + place // self.copies for place in range(every)]
+        return self._bodies(newest, order[every - (number + 1) * count : every - number * count])
+
+    def _held(self) -> tuple[list[Event], list[Event]]:
+        self._play()
+        newest = max(1, int(len(self._held_back) * _NEWEST))
+        return self._held_back[:-newest], self._held_back[-newest:]
+
+    def _bodies(self, events: Sequence[Event], places: Sequence[int]) -> list[bytes]:
+        size = len(events)
+        return [Names(self._tag(), place // size).body(events[place % size]) for place in places]
 
     def duplicates(self, seed: int, count: int) -> list[bytes]:
         """Events that are in the warehouse already."""

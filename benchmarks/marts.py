@@ -33,7 +33,8 @@ _SCRATCH = ROOT / "var" / "benchmarks" / "marts"
 _PACKAGES = ("duckdb", "dlt", "dbt-core", "dbt-duckdb", "pyarrow")
 _DUPLICATES = 0.1
 
-FULL, NOTHING, ONE, LATE = "everything anew", "nothing loaded since", "one duplicate loaded", "late events loaded"
+FULL, LATE, NEWEST = "everything anew", "late events loaded", "newest events loaded"
+ONE, NOTHING = "one duplicate loaded", "nothing loaded since"
 
 
 def main() -> int:
@@ -49,8 +50,8 @@ def main() -> int:
     for size in sorted(arguments.histories):
         history.grow(size, scratch)
         _say(f"{history.events:,} events: made, {mebibytes(history.site.warehouse().stat().st_size)} MiB")
-        costs = in_fresh_process(_builds, history, arguments.batch, arguments.rounds, scratch)
-        sys.stdout.write(f"\n{_part(history.events, arguments.batch, costs).markdown()}")
+        costs = in_fresh_process(_builds, history, arguments.batch, arguments.newest, arguments.rounds, scratch)
+        sys.stdout.write(f"\n{_part(history.events, arguments, costs).markdown()}")
         sys.stdout.flush()
         runs += [{"events": size, "build": name, **asdict(cost)} for name, each in costs.items() for cost in each]
     if arguments.json:
@@ -59,15 +60,19 @@ def main() -> int:
     return 0
 
 
-def _builds(history: MartHistory, batch: int, rounds: int, scratch: Path) -> dict[str, list[Cost]]:
-    """Build in one process: everything, then after each of *rounds* loads of *batch* late events."""
+def _builds(history: MartHistory, late: int, newest: int, rounds: int, scratch: Path) -> dict[str, list[Cost]]:
+    """Build in one process: everything, then after each of *rounds* loads of *late* events, and of *newest* ones."""
     builder = history.site.builder()
-    costs: dict[str, list[Cost]] = {FULL: [], LATE: [], ONE: [], NOTHING: []}
+    costs: dict[str, list[Cost]] = {FULL: [], LATE: [], NEWEST: [], ONE: [], NOTHING: []}
     costs[FULL].append(_build(history.site, full_refresh=True))
     builder.build()
     for number in range(rounds):
-        for name, count in ((LATE, batch), (ONE, 1)):
-            _load(history, count, number, scratch)
+        for name, bodies in (
+            (LATE, _late(history, late, number)),
+            (NEWEST, history.newest(number, newest)),
+            (ONE, history.duplicates(number, 1)),
+        ):
+            _load(history, bodies, number, scratch)
             costs[name].append(measured(builder.build)[1])
         costs[NOTHING].append(measured(builder.build)[1])
     return costs
@@ -78,20 +83,24 @@ def _build(site: LoaderSite, *, full_refresh: bool) -> Cost:
     return measured(lambda: builder.build(full_refresh=full_refresh))[1]
 
 
-def _load(history: MartHistory, count: int, number: int, scratch: Path) -> None:
-    """Load the *number*th *count* events in no order, a tenth of which have come before; one alone has come before."""
-    again = max(1, int(count * _DUPLICATES))
+def _late(history: MartHistory, count: int, number: int) -> list[bytes]:
+    """Return the *number*th *count* events in no order, a tenth of which have come before."""
+    again = int(count * _DUPLICATES)
     bodies = [*history.late(number, count - again), *history.duplicates(number, again)]
     Random(number).shuffle(bodies)  # noqa: S311  # an order that can be repeated is the point
+    return bodies
+
+
+def _load(history: MartHistory, bodies: Sequence[bytes], number: int, scratch: Path) -> None:
     # Each load at a time of its own: segments are named by it, and one with the name of another has loaded already.
     received_at = END + timedelta(days=1, minutes=last_load(history.site))
-    write_segments(scratch / "late", lines_of(bodies, received_at, 1000 * history.copies + number))
-    history.site.stage(scratch / "late")
+    write_segments(scratch / "arriving", lines_of(bodies, received_at, 1000 * history.copies + number))
+    history.site.stage(scratch / "arriving")
     history.site.loader().load()
-    shutil.rmtree(scratch / "late")
+    shutil.rmtree(scratch / "arriving")
 
 
-def _part(events: int, batch: int, costs: dict[str, list[Cost]]) -> Part:
+def _part(events: int, arguments: argparse.Namespace, costs: dict[str, list[Cost]]) -> Part:
     full = statistics.median(cost.seconds for cost in costs[FULL])
     rows = []
     for name, each in costs.items():
@@ -108,12 +117,12 @@ def _part(events: int, batch: int, costs: dict[str, list[Cost]]) -> Part:
             )
         )
     return Part(
-        f"{events:,} events in the warehouse, {batch:,} late ones in a load",
+        f"{events:,} events in the warehouse, a load of {arguments.batch:,} late or {arguments.newest:,} of the newest",
         ("build", "min s", "median s", "CPU s", "peak MiB", "x everything anew"),
         tuple(rows),
         (
             "With dbt, the gate tests and publication; one process, which has built before. Late events are of the "
-            "whole four months, in no order, a tenth of them duplicates.",
+            "whole four months, in no order, a tenth of them duplicates; the newest are of the last days.",
         ),
         (),
         (),
@@ -126,7 +135,8 @@ def _arguments() -> argparse.ArgumentParser:
         "--histories", type=_numbers, default=[1_000_000, 10_000_000], help="events, for example 1000000"
     )
     parser.add_argument("--batch", type=int, default=20_000, help="late events of a load")
-    parser.add_argument("--rounds", type=int, default=3, help="loads of late events")
+    parser.add_argument("--newest", type=int, default=2_500, help="events of a load of the newest")
+    parser.add_argument("--rounds", type=int, default=3, help="loads of each kind")
     parser.add_argument("--json", type=Path, help="write every run to this file as well")
     parser.add_argument(
         "--directory", type=Path, default=_SCRATCH, help="removed in the end; default var/benchmarks/marts"
