@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -16,6 +15,7 @@ import pipelines.build
 from pipelines.build import Builder, BuildReport
 from pipelines.errors import BuildError
 from pipelines.follow import Follower
+from tests.killed_process import PROCESSES
 from tests.line import Line
 from tests.programmes import random_programme, wrap_golden
 from tests.test_load_crash import load_and_die
@@ -289,7 +289,7 @@ def test_a_killed_build_is_made_up_for_by_the_next(
     """Half the models are new and half are old; the next build, with no new event, leaves none of that."""
     before = published(line), line.marts()
     load_the_rest(line)
-    process = get_context("spawn").Process(target=build_until, args=(line.root, node))
+    process = PROCESSES.Process(target=build_until, args=(line.root, node))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

@@ -12,6 +12,7 @@ from simulator.back_office import INPUTS, months_closed_at
 from simulator.flavour import Flavour
 from simulator.late_mail import LateMail
 from simulator.programme import ProgrammeSize
+from tests.line import share_compiled
 from tests.running_receiver import CONFIGURATION, SECRET, RunningReceiver
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
@@ -32,6 +33,7 @@ def run(directory: Path, *arguments: str) -> str:
 def test_what_is_posted_after_the_closing_is_of_a_prior_period(tmp_path: Path) -> None:
     """Truth and marts agree on it; so they do when the same is played again, which closes nothing anew."""
     configuration = CONFIGURATION + "".join(f'\n[inputs.{name}]\npath = "played/{name}.csv"\n' for name in INPUTS)
+    share_compiled(tmp_path / "var" / "state")
     with RunningReceiver(tmp_path, configuration) as receiver:
         post = ("simulate", "--url", receiver.url, *PROGRAMME, "--faults", "all=0.01,disorder=1")
         run(tmp_path, *post)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pipelines.load
 from ingest.staging import Stage
 from pipelines.batches import PreparedBatch
 from pipelines.load_memory import LoadMemory
+from tests.killed_process import PROCESSES
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.test_load import archived, assert_accounted_for, distinct_ids, ids
@@ -75,7 +75,7 @@ def load_until(root: Path, point: str, portion: int | None) -> None:
 
 def load_and_die(root: Path, point: str, portion: int | None = None) -> None:
     """Load in a process of its own, and see it killed."""
-    process = get_context("spawn").Process(target=load_until, args=(root, point, portion))
+    process = PROCESSES.Process(target=load_until, args=(root, point, portion))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL, f"the loader never came to: {point}"

@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pipelines.errors import LoadLockedError, WarehouseLockedError
 from pipelines.follow import Follower
 from pipelines.load import LoadReport
 from tests.held_warehouse import HOLD_LOCK, HOLD_WAREHOUSE, held_by_another_process, impatient
+from tests.killed_process import PROCESSES
 from tests.line import Line
 from tests.programmes import random_programme
 from tests.running_follower import running
@@ -130,7 +130,7 @@ def load_once(root: Path) -> None:
 def test_loaders_that_start_together_load_every_event_once(line: Line) -> None:
     """One works and the other waits for it; what the first left is little, and neither undoes the other."""
     line.stage_posts(POSTS, segments=6)
-    processes = [get_context("spawn").Process(target=load_once, args=(line.root,)) for _ in range(2)]
+    processes = [PROCESSES.Process(target=load_once, args=(line.root,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import pipelines.publish
 from pipelines.mart_changes import ChangedMart, MartChanges
 from pipelines.publish import publish
+from tests.killed_process import PROCESSES
 from tests.line import Line
 from tests.programmes import random_programme
 
@@ -267,7 +267,7 @@ def test_a_killed_publication_leaves_whole_generations(database: Path, published
             build(connection, version, {version})
             publish_changes(connection, published, version)
         before = rows_of(connection)
-    process = get_context("spawn").Process(target=publish_until, args=(database, published, name, number))
+    process = PROCESSES.Process(target=publish_until, args=(database, published, name, number))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

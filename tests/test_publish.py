@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 import pipelines.publish
 from pipelines.publish import publish
+from tests.killed_process import PROCESSES
 from tests.line import Line
 from tests.programmes import random_programme
 
@@ -184,7 +184,7 @@ def test_a_killed_publication_is_seen_whole_or_not_at_all(tmp_path: Path, publis
         connection.execute("create schema marts")
         connection.execute("create table marts.versions as select 1 as version")
         publish(connection, published, 1)
-    process = get_context("spawn").Process(target=publish_until, args=(database, published, point))
+    process = PROCESSES.Process(target=publish_until, args=(database, published, point))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -236,9 +236,8 @@ def test_a_reader_in_another_process_sees_whole_generations_only(tmp_path: Path)
     line.stage_posts(parts[0])
     line.load()
     line.build()
-    context = get_context("spawn")
-    stop, answers = context.Event(), context.Queue()
-    reader = context.Process(target=read_until, args=(stop, tmp_path / "published", answers))
+    stop, answers = PROCESSES.Event(), PROCESSES.Queue()
+    reader = PROCESSES.Process(target=read_until, args=(stop, tmp_path / "published", answers))
     reader.start()
     try:
         seen = [answers.get(timeout=60)]

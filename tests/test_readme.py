@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hookmart.commands import app
 from models.event_types import EVENT_TYPES
+from tests.line import share_compiled
 from tests.test_command_line import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +22,7 @@ def test_the_steps_by_hand_end_in_the_marts(tmp_path: Path) -> None:
     port = str(free_port())
     script = match[1].replace("hookmart up", f"hookmart up --port {port}").replace(":8000", f":{port}")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    share_compiled(tmp_path / "var" / "state")
     answer = subprocess.run(
         ["bash", "-euc", script + "wait %1\n"], cwd=tmp_path, env={**os.environ, "PATH": path, "COLUMNS": "120"},
         capture_output=True, text=True, check=True, timeout=300,
