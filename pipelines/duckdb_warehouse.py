@@ -156,13 +156,13 @@ class DuckDBWarehouse(Warehouse):
 def _attached(database: Path, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
     """Open *database* with row groups of our size, which only an attached one can have, under the name it has alone."""
     connection = duckdb.connect(config=dict(limits))
-    path = str(database).replace("'", "''")
+    temporary = _text(database.with_name(f"{database.name}.tmp"))
     try:
         if database.stem == "memory":  # as the one is called that is open
             connection.execute("attach ':memory:' as nothing; use nothing; detach memory")
-        connection.execute(f"set temp_directory = '{path}.tmp'; attach '{path}' (row_group_size {_ROW_GROUP})")
+        connection.execute(f"set temp_directory = {temporary}; attach {_text(database)} (row_group_size {_ROW_GROUP})")
         [(name,)] = connection.execute("select database_name from duckdb_databases() where path is not null").fetchall()
-        connection.execute(f'use "{name}"')
+        connection.execute(f"use {_identifier(name)}")
     except BaseException:
         connection.close()
         raise
@@ -351,8 +351,8 @@ class DuckDBSession(WarehouseSession):
         for leftover in (aside, aside.with_name(f"{aside.name}.wal")):
             leftover.unlink(missing_ok=True)
         self.execute("force checkpoint")
-        self.execute(f"attach '{str(aside).replace(chr(39), chr(39) * 2)}' as rewritten")
-        self.execute(f'copy from database "{name}" to rewritten')
+        self.execute(f"attach {_text(aside)} as rewritten (row_group_size {_ROW_GROUP})")
+        self.execute(f"copy from database {_identifier(name)} to rewritten")
         self.execute("checkpoint rewritten")
         self.execute("detach rewritten")
         sync_file(aside)
@@ -375,6 +375,14 @@ class DuckDBSession(WarehouseSession):
         if KEYS_TABLE not in present:
             self.execute(f"create schema if not exists {DATASET}")
             note_every_event(self.connection, sorted(present & set(EVENT_COLUMNS)))
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _bytes_of(text: str) -> int:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from pipelines.duckdb_warehouse import DuckDBWarehouse
 
 
@@ -35,3 +38,31 @@ def test_the_session_keeps_its_settings_when_it_was_lent(tmp_path: Path) -> None
         assert before[0][0] == "UTC"
         session.compact()
         assert session.execute(asked) == before
+
+
+@pytest.mark.parametrize("name", ["memory", "temp", "main", "ware 'house'", 'a "b"'])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Those of databases that DuckDB has by itself too; what was written is in the file, for whoever opens it."""
+    database = tmp_path / f"{name}.duckdb"
+    with DuckDBWarehouse(database, patience=1).session() as session:
+        session.execute("create table here as select 1 as one")
+        session.compact()
+        assert session.execute("select one from here") == [(1,)]
+    with duckdb.connect(database, read_only=True) as connection:
+        assert connection.execute("select one from here").fetchall() == [(1,)]
+
+
+def test_rows_are_in_groups_of_our_size_in_a_file_of_before_too(tmp_path: Path) -> None:
+    """A group is what is compressed at once, and written anew at once; what was written before stays as it is."""
+    database = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(database) as connection:
+        connection.execute("create table numbers as select range as number from range(50_000)")
+    with DuckDBWarehouse(database, patience=1).session() as session:
+        session.execute("insert into numbers select range from range(100_000)")
+        session.settle()
+        groups = session.execute("""
+            select max(start + count) from pragma_storage_info('numbers')
+            where segment_type != 'VALIDITY' group by row_group_id order by row_group_id
+        """)
+        assert session.execute("select count(*), sum(number) from numbers") == [(150_000, 6_249_925_000)]
+    assert groups == [(50_000,), (30_720,), (30_720,), (30_720,), (7_840,)]
