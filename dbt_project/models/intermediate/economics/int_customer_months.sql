@@ -3,34 +3,11 @@
 
 with
 
-    conversions as (
-
-        select *
-        from {{ ref("conversions") }}
-        where customer_id is not null and duplicate_of_conversion_id is null
-
-    ),
+    customers as (select * from {{ ref("int_customers") }}),
 
     fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
 
     player_activity as (select * from {{ ref("stg_raw__player_activity") }}),
-
-    numbered_conversions as (
-
-        select
-            source_id,
-            customer_id,
-            partner_id,
-            {{ month_of("created_date") }} as acquired_month,
-            row_number() over (
-                partition by source_id, customer_id
-                order by created_at, {{ by_code_point("conversion_id") }}
-            ) as conversion_number
-        from conversions
-
-    ),
-
-    customers as (select * from numbered_conversions where conversion_number = 1),
 
     activity as (
 

@@ -9,25 +9,7 @@
 
 with
 
-    ledger as (select * from {{ ref("commission_ledger") }}),
-
     fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
-
-    -- what a commission, a payout or an adjustment left in a bucket in the end: an approval takes
-    -- its own commission out of pending, and a payout that failed gives back what it took
-    items as (
-
-        select
-            {{ account }},
-            ledger_subject_id,
-            sum(amount) as amount,
-            min(case when amount > 0 then effective_date end) as first_gain_date,
-            min(case when amount < 0 then effective_date end) as first_loss_date
-        from ledger
-        group by {{ account }}, ledger_subject_id
-        having sum(amount) != 0
-
-    ),
 
     dated_items as (
 
@@ -36,7 +18,7 @@ with
             amount > 0 as is_owed,
             case when amount > 0 then first_gain_date else first_loss_date end as open_since,
             sum(amount) over (partition by {{ account }}) as balance
-        from items
+        from {{ ref("int_ledger_items") }}
 
     ),
 

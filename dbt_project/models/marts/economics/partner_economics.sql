@@ -18,20 +18,6 @@ with
 
     fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
 
-    all_conversions as (
-
-        select *, {{ month_of("created_date") }} as month from {{ ref("conversions") }}
-
-    ),
-
-    conversions as (
-
-        select *
-        from all_conversions
-        where duplicate_of_conversion_id is null and created_date is not null
-
-    ),
-
     payouts as (
 
         select
@@ -85,7 +71,7 @@ with
         select
             source_id,
             partner_id,
-            month,
+            {{ month_of("created_date") }} as month,
             count(*) as conversions,
             sum(case when conversion_type = 'registration' then 1 else 0 end) as registrations,
             sum(case when conversion_type = 'first_deposit' then 1 else 0 end) as first_deposits,
@@ -99,7 +85,8 @@ with
                     when conversion_type = 'first_deposit' and status = 'qualified' then 1 else 0
                 end
             ) as qualified_first_deposits
-        from conversions
+        from {{ ref("conversions") }}
+        where duplicate_of_conversion_id is null and created_date is not null
         group by 1, 2, 3
 
     ),
@@ -117,10 +104,12 @@ with
             ledger.entry_type not in ('earned', 'restated') as is_adjustment,
             {{ is_override("commissions") }} as is_override,
             coalesce(
-                origins.partner_id, all_conversions.partner_id, ledger.partner_id
+                origins.partner_id, conversions.partner_id, ledger.partner_id
             ) as origin_partner_id,
-            conversions.partner_id as cohort_partner_id,
-            conversions.month as cohort_month
+            case
+                when conversions.duplicate_of_conversion_id is null then conversions.created_date
+            end as cohort_date,
+            conversions.partner_id as cohort_partner_id
         from ledger
         left join
             commissions
@@ -131,11 +120,7 @@ with
             on commissions.source_id = origins.source_id
             and commissions.sub_affiliate_source_partner_id = origins.partner_id
         left join
-            all_conversions
-            on commissions.source_id = all_conversions.source_id
-            and commissions.conversion_id = all_conversions.conversion_id
-        left join
-            conversions
+            {{ ref("conversions") }} as conversions
             on commissions.source_id = conversions.source_id
             and commissions.conversion_id = conversions.conversion_id
 
@@ -174,10 +159,10 @@ with
         select
             source_id,
             cohort_partner_id as partner_id,
-            cohort_month as month,
+            {{ month_of("cohort_date") }} as month,
             {{ whole_sum("amount_rc") }} as cohort_commission_rc
         from entries_with_origin
-        where cohort_partner_id is not null
+        where cohort_partner_id is not null and cohort_date is not null
         group by 1, 2, 3
 
     ),
@@ -289,7 +274,7 @@ with
         select source_id, partner_id, month
         from statement
         {% for table in [
-                "conversions",
+                "conversion_counts",
                 "clicks",
                 "payouts",
                 "override_sums",
