@@ -19,7 +19,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 
 # Snowflake's, BigQuery's and Redshift's adapters and an emulator, beside what is in .venv; `make test` uses them if there.
 clouds: $(CLOUDS)/.complete
-	$(CLOUDS)/bin/python -m pytest tests/test_snowflake.py tests/test_snowflake_inputs.py
+	$(CLOUDS)/bin/python -m pytest tests/test_snowflake.py tests/test_snowflake_inputs.py tests/test_snowflake_replay.py
 
 $(CLOUDS)/.complete: requirements-clouds.lock $(VENV)/.complete
 	$(PYTHON) -m venv $(CLOUDS)

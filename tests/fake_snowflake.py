@@ -8,6 +8,7 @@ Snowflake's locks, types or speed. PUT and COPY are left out: rows come from the
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -35,6 +36,7 @@ _WORDS = {
 
 _EXECUTE = FakeSnowflakeCursor.execute
 _DESCRIPTION = FakeSnowflakeCursor.description.fget
+_FETCHMANY = FakeSnowflakeCursor.fetchmany
 
 
 @contextmanager
@@ -44,6 +46,7 @@ def emulated() -> Iterator[None]:
         stack.enter_context(fakesnow.patch(create_schema_on_connect=False))
         stack.enter_context(mock.patch.object(FakeSnowflakeCursor, "execute", _execute_all))
         stack.enter_context(mock.patch.object(FakeSnowflakeCursor, "description", property(_description)))
+        stack.enter_context(mock.patch.object(FakeSnowflakeCursor, "fetchmany", _fetch_many))
         stack.enter_context(mock.patch.object(SnowflakeLoadJob, "run", _read_file))
         # As every database of Snowflake's has; fakesnow wants a session to have a schema.
         snowflake.connector.connect(database=DATABASE).cursor().execute("create schema public")
@@ -76,6 +79,18 @@ def _description(cursor: Any) -> Any:
         return _DESCRIPTION(cursor)
     except ProgrammingError:
         return None
+
+
+def _fetch_many(cursor: Any, size: int | None = None) -> list[Any]:
+    """Fetch rows with integers where a number has no places, as Snowflake's own connector does."""
+    return [
+        {name: _whole(value) for name, value in row.items()} if isinstance(row, dict) else tuple(map(_whole, row))
+        for row in _FETCHMANY(cursor, size)
+    ]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, Decimal) and value.as_tuple().exponent == 0 else value
 
 
 def _read_file(job: Any) -> None:

@@ -1,6 +1,5 @@
 """The line from staged events to marts with its warehouse in Snowflake, as far as an emulator plays it."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,10 @@ class CloudLine(BareLine):
         """Rows of the warehouse."""
         with self.warehouse._connected("raw") as client:
             rows: list[dict[str, Any]] = CloudSession(client, self.warehouse).arrow(sql).to_pylist()
-        return [{name: whole(value) for name, value in row.items()} for row in rows]
+        return rows
 
     def marts(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of all marts."""
         with self.warehouse._connected("raw") as client:
             names = sorted(CloudSession(client, self.warehouse).table_names("marts"))
         return {name: self.query_warehouse(f"select * from marts.{name}") for name in names}
-
-
-def whole(value: object) -> object:
-    """*value*, but a whole number where it is a decimal without places: Snowflake has no other."""
-    return int(value) if isinstance(value, Decimal) and value.as_tuple().exponent == 0 else value
