@@ -9,6 +9,7 @@ import duckdb
 from rich.table import Table
 
 from hookmart.terminal import OperationError, out
+from pipelines.sql_literals import sql_text
 
 _SHOWN_ROWS = 1000
 _COPY_OPTIONS = {"csv": "format csv, header", "json": "format json, array true", "parquet": "format parquet"}
@@ -34,8 +35,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, selection: str, output_format: 
     with TemporaryDirectory() as directory:
         # DuckDB writes to paths only, and standard output is one that it would write from its beginning.
         path = output or Path(directory) / "answer"
-        target = str(path).replace("'", "''")
-        connection.execute(f"copy ({selection}) to '{target}' ({_COPY_OPTIONS[output_format]})")
+        connection.execute(f"copy ({selection}) to {sql_text(path)} ({_COPY_OPTIONS[output_format]})")
         if output is None:
             with path.open("rb") as answer:
                 shutil.copyfileobj(answer, sys.stdout.buffer)

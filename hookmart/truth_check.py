@@ -13,6 +13,7 @@ from hookmart.reading import answer_of
 from hookmart.status import status_document
 from hookmart.terminal import out, print_document
 from ingest.settings import Settings
+from pipelines.sql_literals import sql_text
 from simulator.truth import MONEY_COLUMNS, StatementRow, Truth
 
 _SHOWN_ROWS = 100
@@ -87,7 +88,7 @@ def check_truth(settings: Settings, source: str, truth: Truth) -> TruthCheck:
     Raises:
         NotPublishedError: No build has published yet.
     """
-    where = "where source_id = '" + source.replace("'", "''") + "'"
+    where = f"where source_id = {sql_text(source)}"
     differences = list(_completeness_differences(settings, source, truth))
     figures = 3
     for what, told in {"event_types": truth.event_types, **truth.counts}.items():

@@ -21,6 +21,7 @@ from pipelines.extraction import money_of
 from pipelines.mart_changes import ChangedMart, MartChanges
 from pipelines.publish import CURRENT, open_published, publish, sync_file
 from pipelines.raw_tables import DATASET
+from pipelines.sql_literals import sql_name, sql_text
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseSession, not_of
 
 _FETCHED_ROWS = 100
@@ -157,13 +158,15 @@ class DuckDBWarehouse(Warehouse):
 def _attached(database: Path, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
     """Open *database* with row groups of our size, which only an attached one can have, under the name it has alone."""
     connection = duckdb.connect(config=dict(limits))
-    temporary = _text(database.with_name(f"{database.name}.tmp"))
+    temporary = sql_text(database.with_name(f"{database.name}.tmp"))
     try:
         if database.stem == "memory":  # as the one is called that is open
             connection.execute("attach ':memory:' as nothing; use nothing; detach memory")
-        connection.execute(f"set temp_directory = {temporary}; attach {_text(database)} (row_group_size {_ROW_GROUP})")
+        connection.execute(
+            f"set temp_directory = {temporary}; attach {sql_text(database)} (row_group_size {_ROW_GROUP})"
+        )
         [(name,)] = connection.execute("select database_name from duckdb_databases() where path is not null").fetchall()
-        connection.execute(f"use {_identifier(name)}")
+        connection.execute(f"use {sql_name(name)}")
     except BaseException:
         connection.close()
         raise
@@ -233,7 +236,7 @@ class DuckDBSession(WarehouseSession):
         return HeldDuckDB(self.connection)
 
     def input_destination(self) -> Destination:  # type: ignore[type-arg]
-        """Return dlt's own destination for the file, its merges atomic."""
+        """Return dlt's own destination for what is attached, its merges atomic."""
         # Without supports_transactions a merge is a DELETE and an INSERT that commit apart.
         return AttachedDestination(self.connection, supports_transactions=True)
 
@@ -352,8 +355,8 @@ class DuckDBSession(WarehouseSession):
         for leftover in (aside, aside.with_name(f"{aside.name}.wal")):
             leftover.unlink(missing_ok=True)
         self.execute("force checkpoint")
-        self.execute(f"attach {_text(aside)} as rewritten (row_group_size {_ROW_GROUP})")
-        self.execute(f"copy from database {_identifier(name)} to rewritten")
+        self.execute(f"attach {sql_text(aside)} as rewritten (row_group_size {_ROW_GROUP})")
+        self.execute(f"copy from database {sql_name(name)} to rewritten")
         self.execute("checkpoint rewritten")
         self.execute("detach rewritten")
         sync_file(aside)
@@ -376,14 +379,6 @@ class DuckDBSession(WarehouseSession):
         if KEYS_TABLE not in present:
             self.execute(f"create schema if not exists {DATASET}")
             note_every_event(self.connection, sorted(present & set(EVENT_COLUMNS)))
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _bytes_of(text: str) -> int:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import duckdb
-from dlt.common.destination import Destination
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from pipelines.attached_destination import AttachedDestination
 from pipelines.duckdb_extensions import extension_directory
 from pipelines.duckdb_warehouse import DuckDBSession, reader_of
 from pipelines.errors import WarehouseAwayError
 from pipelines.postgres_warehouse import PostgresWarehouse
 from pipelines.publish import open_published, publish
+from pipelines.sql_literals import sql_text
 from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse
 
 CATALOG = "lake"
@@ -141,11 +140,11 @@ class DuckLakeWarehouse(Warehouse):
             connection.execute("set global TimeZone = 'UTC'")
             connection.execute("load postgres_scanner")
             # A secret, because what stands in the path stands in the message of every error.
-            connection.execute(f"create secret {_ACCESS} (type postgres, password {_quoted(self._password())})")
+            connection.execute(f"create secret {_ACCESS} (type postgres, password {sql_text(self._password())})")
             connection.execute(
-                f"attach {_quoted(self._catalog_path())} as {CATALOG} "
-                f"(data_path {_quoted(str(self.storage.resolve()))}, metadata_schema {_quoted(METADATA_SCHEMA)}, "
-                f"meta_secret {_quoted(_ACCESS)})"
+                f"attach {sql_text(self._catalog_path())} as {CATALOG} "
+                f"(data_path {sql_text(str(self.storage.resolve()))}, metadata_schema {sql_text(METADATA_SCHEMA)}, "
+                f"meta_secret {sql_text(_ACCESS)})"
             )
             connection.execute(f"use {CATALOG}")
         except duckdb.Error as error:
@@ -192,10 +191,6 @@ class DuckLakeSession(DuckDBSession):
             yield
             self.assert_held()
 
-    def input_destination(self) -> Destination:  # type: ignore[type-arg]
-        """Return dlt's destination for the lake; its merges are one transaction."""
-        return AttachedDestination(self.connection, supports_transactions=True)
-
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Stay attached: a lake takes several connections."""
@@ -237,8 +232,3 @@ class DuckLakeSession(DuckDBSession):
         self.execute(f"checkpoint {CATALOG}")
         self.state.mkdir(parents=True, exist_ok=True)
         note.write_text(str(newest), encoding="utf-8")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"

@@ -21,6 +21,7 @@ import duckdb
 
 from pipelines.errors import NotPublishedError
 from pipelines.mart_changes import KnownGeneration, MartChanges
+from pipelines.sql_literals import sql_text
 
 FILE_NAME = "marts.duckdb"
 CURRENT = "current"
@@ -142,8 +143,7 @@ def _row_counts(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str
 
 @contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    quoted = str(path).replace("'", "''")
-    connection.execute(f"attach '{quoted}' as {_CATALOG} (storage_version '{_STORAGE_VERSION}')")
+    connection.execute(f"attach {sql_text(path)} as {_CATALOG} (storage_version '{_STORAGE_VERSION}')")
     try:
         yield
     finally:
@@ -227,7 +227,6 @@ def open_published(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         # Attached under another name: a catalog `marts` with a schema `marts` makes `marts.conversions` ambiguous.
-        quoted = str(path).replace("'", "''")
-        connection.execute(f"attach '{quoted}' as published (read_only)")
+        connection.execute(f"attach {sql_text(path)} as published (read_only)")
         connection.execute(f"use published.{_SCHEMA}")
         yield connection

@@ -13,6 +13,7 @@ from pipelines.held_rows import HeldMoney, HeldQuery, MartReader, held_rows, hel
 from pipelines.pairing import paired_by_id, paired_by_sums
 from pipelines.platform_report import PlatformReport, ReportShape
 from pipelines.report_file import ReportError
+from pipelines.sql_literals import sql_text
 
 Fate = Literal["missing", "extra", "different", "repeated"]
 FATES: tuple[Fate, ...] = ("missing", "extra", "different", "repeated")
@@ -339,4 +340,4 @@ def _notes_on_rows(report: PlatformReport) -> list[str]:
 
 
 def _quoted(text: str | None) -> str:
-    return "null" if text is None else "'" + text.replace("'", "''") + "'"
+    return "null" if text is None else sql_text(text)

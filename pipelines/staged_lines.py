@@ -9,6 +9,7 @@ import duckdb
 from ingest.staging import SEGMENT_COLUMNS, Segment
 from mappings.mapping import SEPARATOR
 from pipelines.extraction import utc_of
+from pipelines.sql_literals import sql_text
 
 # DuckDB takes buffers of twice the longest line that it is told to expect, for each thread; most lines are short.
 _SHORT_LINE = 2 * 1024 * 1024
@@ -104,7 +105,7 @@ def _staged(segments: Sequence[Segment], longest: int) -> str:
         nulls = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in every.items())
         return f"select {nulls} where false"
     columns = ", ".join(f"{name}: '{duckdb_type}'" for name, duckdb_type in SEGMENT_COLUMNS.items())
-    paths = ", ".join("'" + str(segment.path).replace("'", "''") + "'" for segment in segments)
+    paths = ", ".join(sql_text(segment.path) for segment in segments)
     return f"""
         select * exclude (filename), string_split(parse_filename(filename), '.')[1] as batch_id
         from read_json(
