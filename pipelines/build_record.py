@@ -129,13 +129,11 @@ class BuildRecord(ABC):
         self.execute(f"delete from {_BUILDS} where 1 = 1")
 
     def record_build(self, load_seq: int) -> None:
-        """Make this the newest complete build: everything derived anew, with all loads up to *load_seq*."""
-        with self.changing(None):
-            self.execute(f"delete from {_BUILDS} where 1 = 1")
-            self.execute(
-                f"insert into {_BUILDS} (invocation_id, load_seq, is_complete) values ($build, $load_seq, true)",
-                {"build": str(uuid4()), "load_seq": load_seq},
-            )
+        """Record one where there is none: everything derived anew, with all loads up to *load_seq*."""
+        self.execute(
+            f"insert into {_BUILDS} (invocation_id, load_seq, is_complete) values ($build, $load_seq, true)",
+            {"build": str(uuid4()), "load_seq": load_seq},
+        )
 
     def stamp_build(self, fingerprint: str) -> None:
         """Write on the newest complete build what its rows depended on besides the events."""
