@@ -142,7 +142,8 @@ class Loader:
                 limit(self.memory.of_waiting_warehouse)
                 poisoned += batch.poisoned
                 report = report.after(batch, len(portion))
-            limit(self.memory.shares(held_bytes()).inserting)
+            if is_shared_out:
+                limit(self.shares().inserting)
         self._set_aside(poisoned)
         unread = {segment.batch_id for segment, _ in poisoned}
         self._release([segment for segment in segments if segment.batch_id not in unread])
@@ -150,7 +151,11 @@ class Loader:
 
     def session(self) -> AbstractContextManager[WarehouseSession]:
         """Hold the warehouse, with its share of the memory; raises as that does."""
-        return self.warehouse.session(self.memory.shares(held_bytes()).inserting)
+        return self.warehouse.session(self.shares().inserting)
+
+    def shares(self) -> MemoryShares:
+        """Share out the memory that is left now; takes some milliseconds."""
+        return self.memory.shares(held_bytes())
 
     def finish_pending(self) -> None:
         """Complete a load that was interrupted, if there is one; nothing new is read."""
@@ -187,12 +192,13 @@ class Loader:
         # Read each time: somebody may have been erased since the last one.
         return Tombstones(self.archive)
 
-    def options(self, first: Sequence[Amendment] = (), last: Sequence[Amendment] = ()) -> ReadingOptions:
+    def options(
+        self, shares: MemoryShares, first: Sequence[Amendment] = (), last: Sequence[Amendment] = ()
+    ) -> ReadingOptions:
         """Return how segments are read, with the amendments *first* and *last* before and behind its own."""
         tombstones = self._tombstones()
         erased = (tombstones,) if tombstones else ()
-        memory = self.memory.shares(held_bytes()).reader
-        return ReadingOptions(memory, None, self._scratch, (*erased, *first, *self.amendments, *last))
+        return ReadingOptions(shares.reader, None, self._scratch, (*erased, *first, *self.amendments, *last))
 
     @property
     def _scratch(self) -> Path:
@@ -211,14 +217,14 @@ class Loader:
         With memory for two, one is read while that before is loaded.
         """
         is_plenty = self.memory.is_plenty_for(sum(segment.size for segment in segments))
-        shares = self.memory.shares(held_bytes())
-        options = self.options()
+        shares = self.shares()
+        options = self.options(shares)
         portions = enumerate(self.portions(segments), start=load_seq)
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as reading:
             ahead: deque[tuple[list[Segment], Future[PreparedBatch]]] = deque()
             for number, portion in portions:
-                if not self.memory.is_for_two:
-                    shares = self.memory.shares(held_bytes())
+                if not (is_plenty or self.memory.is_for_two):
+                    shares = self.shares()
                 keeping = None if is_plenty else shares.keeping
                 options = replace(options, memory=shares.reader, keeping=keeping)
                 if not self.memory.is_for_two:

@@ -173,7 +173,9 @@ class ArchiveReplay:
     def _read_again(self, session: WarehouseSession, segments: Sequence[Segment], chosen: "_Chosen") -> None:
         names = [segment.batch_id for segment in segments]
         waiting = _WaitingLines(_held_waiting(session, names))
-        options = self.loader.options((chosen.keep_held, waiting.note_places), (waiting.keep_waiting,))
+        options = self.loader.options(
+            self.loader.shares(), (chosen.keep_held, waiting.note_places), (waiting.keep_waiting,)
+        )
         # Each line gets the place of its batch; what is given here is for none.
         prepared = prepare_batch(segments, 0, self.loader.now(), options)
         with closing(prepared.settle(session.known_apart_from(names))) as batch:
@@ -187,7 +189,7 @@ class ArchiveReplay:
     def _load(
         self, pipeline: dlt.Pipeline, session: WarehouseSession, segments: Sequence[Segment], chosen: "_Chosen"
     ) -> None:
-        options = self.loader.options((chosen.keep_fresh,))
+        options = self.loader.options(self.loader.shares(), (chosen.keep_fresh,))
         prepared = prepare_batch(segments, session.last_load_seq() + 1, self.loader.now(), options)
         with closing(prepared.settle(session.known_events)) as batch:
             if not self.is_dry_run:
