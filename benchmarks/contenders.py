@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.rival_environments import Environments, NotRunnable
-from benchmarks.running_server import Command
+from benchmarks.running_server import HOOKMART, Command
 from benchmarks.signed_bodies import SECRET, SIGNATURE_HEADER
 from ingest.staging import Stage
 
@@ -70,7 +70,7 @@ class Hookmart(Contender):
         """Write a configuration of one source, and serve it."""
         configuration = directory / "hookmart.toml"
         configuration.write_text('[sources.bench]\nscheme = "hmac-sha256-hex"\nsecrets = ["env:BENCH_SECRET"]\n')
-        serve = [sys.executable, "-m", "hookmart", "serve", "--config", str(configuration), "--port", str(port)]
+        serve = [*HOOKMART, "serve", "--config", str(configuration), "--port", str(port)]
         return Command([*serve, "--workers", str(self.workers)], {"BENCH_SECRET": SECRET})
 
     def kept(self, directory: Path) -> int:

@@ -6,42 +6,18 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import httpx
 
+from benchmarks.mart_reader import MartReader, Probe
 from benchmarks.soaked_line import PROBES, SECRET
-from pipelines.errors import PipelineError
-from pipelines.publish import CURRENT, open_published
 
-_LOOK_SECONDS = 0.1
+_RETRY_SECONDS = 0.1
 _DAYS_BACK = 60
 _SECONDS_APART = 1.0
 _SEEN = f"select conversion_id from conversions where source_id = '{PROBES}'"
-
-
-@dataclass(slots=True)
-class Probe:
-    """
-    One event, in seconds of the same clock.
-
-    Attributes:
-        posted_at: When it was first tried.
-        acknowledged_at: When it was answered 200; None while it has not been.
-        published_at: When a reader first found it in the mart; None while none has.
-    """
-
-    posted_at: float
-    acknowledged_at: float | None = None
-    published_at: float | None = None
-
-    @property
-    def lag(self) -> float | None:
-        """From the answer to the mart."""
-        if self.acknowledged_at is None or self.published_at is None:
-            return None
-        return self.published_at - self.acknowledged_at
 
 
 class LagProbe:
@@ -49,24 +25,27 @@ class LagProbe:
 
     def __init__(self, url: str, published: Path, clock: Callable[[], float]) -> None:
         self.probes: dict[str, Probe] = {}
-        self.errors: list[str] = []
         self._url = f"{url}/webhooks/{PROBES}"
-        self._published = published
         self._clock = clock
-        self._is_over = threading.Event()
         self._is_posting = threading.Event()
-        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._post, self._read)]
+        self._thread = threading.Thread(target=self._post, daemon=True)
+        self._reader = MartReader(published, clock, _find, self._found)
+
+    @property
+    def errors(self) -> list[str]:
+        """What no reader should see."""
+        return self._reader.errors
 
     def start(self) -> None:
         """Begin."""
         self._is_posting.set()
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
+        self._reader.start()
 
     def stop_posting(self) -> None:
         """Go on reading only."""
         self._is_posting.clear()
-        self._threads[0].join()
+        self._thread.join()
 
     def unpublished(self) -> int:
         """How many were acknowledged and are in no mart yet."""
@@ -74,10 +53,8 @@ class LagProbe:
 
     def stop(self) -> None:
         """End."""
-        self._is_over.set()
-        self._is_posting.clear()
-        for thread in self._threads:
-            thread.join()
+        self.stop_posting()
+        self._reader.stop()
 
     def _post(self) -> None:
         with httpx.Client(trust_env=False, timeout=10) as client:
@@ -91,31 +68,19 @@ class LagProbe:
                     try:
                         answer = client.post(self._url, content=body, headers={"X-Webhook-Signature": signature})
                     except httpx.TransportError:
-                        time.sleep(_LOOK_SECONDS)
+                        time.sleep(_RETRY_SECONDS)
                         continue
                     if answer.status_code == httpx.codes.OK:
                         probe.acknowledged_at = self._clock()
                 time.sleep(max(0.0, began + _SECONDS_APART - self._clock()))
 
-    def _read(self) -> None:
-        seen_generation = ""
-        while not self._is_over.is_set():
-            time.sleep(_LOOK_SECONDS)
-            try:
-                generation = (self._published / CURRENT).readlink().name
-                if generation == seen_generation:
-                    continue
-                with open_published(self._published) as connection:
-                    names = {str(row[0]) for row in connection.execute(_SEEN).fetchall()}
-            except FileNotFoundError:
-                continue  # nothing is published yet
-            except (OSError, PipelineError) as error:
-                self.errors.append(repr(error))
-                continue
-            seen_generation, now = generation, self._clock()
-            for name in names:
-                if self.probes[name].published_at is None:
-                    self.probes[name].published_at = now
+    def _found(self, name: str, at: float) -> None:
+        if self.probes[name].published_at is None:
+            self.probes[name].published_at = at
+
+
+def _find(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [str(name) for (name,) in connection.execute(_SEEN).fetchall()]
 
 
 def _event(name: str) -> bytes:

@@ -20,14 +20,13 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.backlogs import backlogs
 from benchmarks.histories import histories
 from benchmarks.loader_report import Part
-from benchmarks.machine import describe, file_system_of
+from benchmarks.machine import describe, is_in_memory
 from benchmarks.results import machine_lines
 from benchmarks.small_loads import small_loads
 from benchmarks.staged_events import staged_events, write_segments
 from benchmarks.throughput import throughput
 
 _SCRATCH = ROOT / "var" / "benchmarks" / "loader"
-_IN_MEMORY = {"tmpfs", "ramfs"}
 _BODY_BYTES = 800
 _PACKAGES = ("duckdb", "dlt", "pyarrow", "orjson")
 
@@ -40,7 +39,7 @@ def main() -> int:
     arguments = _arguments().parse_args()
     scratch: Path = arguments.directory.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    if file_system_of(scratch) in _IN_MEMORY:
+    if is_in_memory(scratch):
         return _cannot(f"{scratch} is in memory, where a sync costs nothing; name a --directory on a disk")
     needed = max(_SPACE[part] * size for part in arguments.parts for size in _sizes(arguments)[part])
     if shutil.disk_usage(scratch).free < needed:

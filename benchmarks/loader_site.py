@@ -5,14 +5,20 @@ from pathlib import Path
 
 import duckdb
 
+from benchmarks.running_server import HOOKMART, Command
+from benchmarks.signed_bodies import SECRET
 from benchmarks.staged_events import SOURCE
 from hookmart.wiring import builder_of, loader_of
+from ingest.secrets import resolve_secrets
 from ingest.settings import Settings, load_settings
 from ingest.staging import CLOSED
+from models.columns import EVENT_COLUMNS
 from pipelines.build import Builder
 from pipelines.load import Loader
 from pipelines.status import read_status
+from sending.signing import Signer
 
+_ENVIRON = {"ACME_WEBHOOK_SECRET": SECRET}
 _CONFIGURATION = f"""\
 [stage]
 url = "stage"
@@ -42,6 +48,20 @@ class LoaderSite:
         """The builder that `hookmart build` would run here, likewise."""
         return builder_of(self._settings())
 
+    def up(self, port: int) -> Command:
+        """`hookmart up` on *port*, to be run in *root*."""
+        self._settings()
+        return Command([*HOOKMART, "up", "--port", str(port)], _ENVIRON)
+
+    def signer(self) -> Signer:
+        """Signs what the source here accepts."""
+        settings = self._settings()
+        return Signer.of(settings.sources[SOURCE].signing, resolve_secrets(settings, _ENVIRON)[SOURCE])
+
+    def published(self) -> Path:
+        """Where readers find the marts."""
+        return self._settings().warehouse.publish
+
     def stage(self, segments: Path) -> None:
         """Stage what lies in *segments*, by links: its bytes are neither copied nor moved by a load."""
         stage = self._settings().stage.directory
@@ -62,6 +82,11 @@ class LoaderSite:
             ).fetchall()
             counts = {name: connection.execute(f"select count(*) from raw.{name}").fetchone() for (name,) in names}
         return {name: row[0] if row else 0 for name, row in counts.items()}
+
+    def events(self) -> int:
+        """How many events are loaded, of whatever type."""
+        rows = self.rows()
+        return sum(rows[table] for table in EVENT_COLUMNS)
 
     def unexplained(self) -> int:
         """Lines that the newest status cannot account for."""

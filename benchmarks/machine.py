@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROBES = 200
+_IN_MEMORY = {"tmpfs", "ramfs"}
 _SERVER_PACKAGES = ("uvicorn", "uvloop", "httptools", "fastapi", "orjson", "pydantic")
 _SERVER_PROGRAMS = (("node", "--version"), ("wrk", "-v"), ("webhook", "-version"))
 
@@ -72,6 +73,17 @@ def file_system_of(path: Path) -> str:
         if path.resolve().is_relative_to(mount) and len(mount) > best:
             best, found = len(mount), kind
     return found
+
+
+def is_in_memory(path: Path) -> bool:
+    """Whether *path* is on no disk, where a sync costs nothing."""
+    return file_system_of(path) in _IN_MEMORY
+
+
+def busy_seconds() -> float:
+    """The processors' time that all processes of this machine have had since it was started."""
+    user, nice, system, _idle, _waiting, *interrupts = Path("/proc/stat").read_text(encoding="ascii").split()[1:8]
+    return sum(map(int, (user, nice, system, *interrupts))) / os.sysconf("SC_CLK_TCK")
 
 
 def describe(

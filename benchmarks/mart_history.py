@@ -1,7 +1,7 @@
 """
 A warehouse with a large programme in it: one that was played and loaded, and copies of it made by SQL.
 
-Some events of each are held back: they are what comes late.
+Some events of each are held back: they are what comes late, or next.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +34,9 @@ _HELD_BACK = 15
 
 _NEWEST = 0.1
 """Of those, what comes in the order in which it happened; the rest comes late, in no order."""
+
+_LAST_EVENTS = 40_000
+"""Of each copy, about a month: what comes next is taken from these, so that monthly payouts have their part in it."""
 
 _COPIES_AT_A_TIME = 10
 _MILLISECOND = timedelta(milliseconds=1)
@@ -108,14 +111,17 @@ class MartHistory:
     share their partners. Their payloads are empty, since no mart reads them.
 
     Attributes:
+        to_come: Events of each copy that are played beyond PLAYED and left for `next`.
         copies: Programmes in it, the played one among them.
         played_loads: Of the played one.
     """
 
     site: LoaderSite
+    to_come: int = 0
     copies: int = 0
     played_loads: int = 0
     _played: list[Event] = field(default_factory=list, repr=False)
+    _to_come: list[Event] = field(default_factory=list, repr=False)
     _held_back: list[Event] = field(default_factory=list, repr=False)
 
     @property
@@ -151,10 +157,23 @@ class MartHistory:
     def newest(self, number: int, count: int) -> list[bytes]:
         """The *number*th *count* of the newest events that were held back, those of the last days, of all copies."""
         _older, newest = self._held()
-        every = self.copies * len(newest)
-        # By time first: the same event of every copy follows upon itself.
-        order = [place % self.copies * len(newest) + place // self.copies for place in range(every)]
+        order = self._by_time(newest)
+        every = len(order)
         return self._bodies(newest, order[every - (number + 1) * count : every - number * count])
+
+    def next(self, count: int) -> list[bytes]:
+        """
+        *count* events that follow upon the history, of all copies, in the order in which they happened.
+
+        Of the last month, or more where `to_come` is more than happened in it; what else happened is in the history.
+        """
+        self._play()
+        return self._bodies(self._to_come, self._by_time(self._to_come)[:count])
+
+    def _by_time(self, events: Sequence[Event]) -> list[int]:
+        # By time first: the same event of every copy follows upon itself.
+        size = len(events)
+        return [place % self.copies * size + place // self.copies for place in range(self.copies * size)]
 
     def _held(self) -> tuple[list[Event], list[Event]]:
         self._play()
@@ -173,8 +192,13 @@ class MartHistory:
     def _play(self) -> None:
         if not self._played:
             random = Random(1)  # noqa: S311  # as above
-            for event in programme(1):
+            for event in programme(1, PLAYED + self.to_come):
                 (self._played if random.randrange(_HELD_BACK) else self._held_back).append(event)
+            first = max(0, len(self._played) - max(_LAST_EVENTS, self.to_come))
+            chosen = sorted(random.sample(range(first, len(self._played)), self.to_come))
+            self._to_come = [self._played[place] for place in chosen]
+            for place in reversed(chosen):
+                del self._played[place]
 
     def _tag(self) -> str:
         return self._played[0].event_id.split("_")[1]

@@ -23,14 +23,13 @@ from benchmarks.contenders import CONTENDERS, Contender, Hookmart
 from benchmarks.contest import Contest
 from benchmarks.cpu_profile import profile_table
 from benchmarks.load_generator import Load, LoadFailed
-from benchmarks.machine import cores_for, describe, file_system_of
+from benchmarks.machine import cores_for, describe, is_in_memory
 from benchmarks.receiver_memory import watch_memory
 from benchmarks.results import Entry, Run, machine_lines, markdown
 from benchmarks.rival_environments import Environments, NotRunnable
 from benchmarks.running_server import ServerFailed
 
 _SCRATCH = ROOT / "var" / "benchmarks"
-_IN_MEMORY = {"tmpfs", "ramfs"}
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ def main() -> int:
         return _cannot(f"{' and '.join(missing)} not found; install it (Debian: wrk, util-linux)")
     scratch: Path = arguments.directory.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    if file_system_of(scratch) in _IN_MEMORY:
+    if is_in_memory(scratch):
         return _cannot(f"{scratch} is in memory, where a sync costs nothing; name a --directory on a disk")
     environments = Environments(scratch / "rivals")
     contest = Contest(

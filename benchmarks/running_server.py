@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from typing import Self
 from benchmarks.machine import pinned
 from benchmarks.signed_bodies import SIGNATURE_HEADER
 
+HOOKMART = (sys.executable, "-m", "hookmart")
+
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _LOG = "server.log"
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ServerFailed(Exception):
@@ -97,17 +101,17 @@ class RunningServer:
         finally:
             connection.close()
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = _STOP_SECONDS) -> None:
         """
         Let it drain, as its operator would.
 
         Raises:
-            ServerFailed: It did not end in time.
+            ServerFailed: It did not end within *seconds*.
         """
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            self.process.wait(_STOP_SECONDS)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise ServerFailed(f"It did not stop: {self._last_words()}") from None
 
@@ -118,6 +122,10 @@ class RunningServer:
     def resident_bytes(self) -> int:
         """The memory its processes hold now, summed; pages that they share count in each."""
         return _summed(self.process.pid, "VmRSS")
+
+    def cpu_seconds(self) -> float:
+        """The processor's time that its processes have had, and those that they started and that have ended."""
+        return sum(_ticks(pid) for pid in _tree(self.process.pid)) / _TICKS
 
     def _end(self) -> None:
         if self.process.poll() is None:
@@ -153,18 +161,30 @@ def _tree(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
-            except (FileNotFoundError, ProcessLookupError):  # ended since it was listed
-                continue
-            parent = int(stat.rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.name))
+            stat = _stat(int(entry.name))
+            if stat:
+                children.setdefault(int(stat[1]), []).append(int(entry.name))
     found, waiting = [], [root]
     while waiting:
         pid = waiting.pop()
         found.append(pid)
         waiting += children.get(pid, [])
     return found
+
+
+def _stat(pid: int) -> list[str]:
+    """What `/proc` says of a process from its state on; nothing where it has ended since it was listed."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    # A name may have blanks and brackets in it.
+    return stat.rpartition(")")[2].split()
+
+
+def _ticks(pid: int) -> int:
+    """Of its own and of the children that it has waited for, in user and in system mode."""
+    return sum(int(part) for part in _stat(pid)[11:15])
 
 
 def _kibibytes(pid: int, field_name: str) -> int:

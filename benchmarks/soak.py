@@ -7,7 +7,6 @@ Soak the whole line: `hookmart up` under a platform with all faults, killed agai
 import argparse
 import os
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -20,15 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # ruff: noqa: E402  # started as a file, this is how it finds the project
-from benchmarks.lag_probe import LagProbe, Probe
-from benchmarks.machine import describe, file_system_of
+from benchmarks.lag_probe import LagProbe
+from benchmarks.machine import describe, is_in_memory
+from benchmarks.mart_reader import Probe
 from benchmarks.results import machine_lines
 from benchmarks.running_server import ServerFailed
 from benchmarks.soak_truth import counts, findings
 from benchmarks.soaked_line import VICTIMS, Platform, SoakedLine, Traffic
+from benchmarks.spread import spread_text
 
 _SCRATCH = ROOT / "var" / "benchmarks" / "soak"
-_IN_MEMORY = {"tmpfs", "ramfs"}
 _LOOK_SECONDS = 1.0
 _DRAIN_SECONDS = 300.0
 
@@ -64,7 +64,7 @@ def main() -> int:
     if directory.exists():
         shutil.rmtree(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    if file_system_of(directory.parent) in _IN_MEMORY:
+    if is_in_memory(directory.parent):
         _say(f"Not soaked: {directory} is in memory, where a sync costs nothing; name a --directory on a disk.")
         return 2
     seconds = arguments.minutes * 60
@@ -178,22 +178,12 @@ def _lags(probe: LagProbe, soak: Soak) -> tuple[str, str]:
     for each in probe.probes.values():
         if each.lag is not None:
             (hurt if _is_across_a_kill(each, soak) else calm).append(each.lag)
-    return _spread(calm), _spread(hurt)
+    return spread_text(calm, "probes"), spread_text(hurt, "probes")
 
 
 def _is_across_a_kill(probe: Probe, soak: Soak) -> bool:
     return any(
         probe.posted_at - 1 <= at <= (probe.published_at or 0) for at, what in soak.killed if what != "the sender"
-    )
-
-
-def _spread(seconds: Sequence[float]) -> str:
-    if len(seconds) < 2:
-        return "-"
-    p99 = statistics.quantiles(seconds, n=100)[98]
-    return (
-        f"median {statistics.median(seconds):.1f} s, p99 {p99:.1f} s, longest {max(seconds):.1f} s"
-        f" ({len(seconds)} probes)"
     )
 
 

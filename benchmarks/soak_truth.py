@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.loaded_events import loaded_events
 from benchmarks.soaked_line import LOG, SENT, SOURCE, TRUTH, Platform, SoakedLine
 from ingest.delivery import Delivery, staged_lines
 from ingest.staging import CLOSED, Stage, new_batch_id
@@ -23,11 +24,6 @@ _OF_ARRIVAL = frozenset({"pipeline_freshness"})
 
 _NOT_OF_ARRIVAL = {"data_exceptions": "rule <> 'quarantined_event'"}
 """Rows of others that do not."""
-
-_EVENTS = " union all ".join(
-    f"select event_id from raw.{noun}_events where source_id = '{SOURCE}'"
-    for noun in ("click", "conversion", "commission", "payout", "partner")
-)
 
 
 def findings(line: SoakedLine, platform: Platform) -> list[str]:
@@ -65,7 +61,7 @@ def _of_the_log(line: SoakedLine) -> Iterator[str]:
 def _of_raw(line: SoakedLine) -> Iterator[str]:
     truth = [json.loads(row)["id"] for row in (line.directory / TRUTH).read_bytes().splitlines()]
     with duckdb.connect(line.directory / "var" / "warehouse.duckdb", read_only=True) as connection:
-        loaded = [row[0] for row in connection.execute(_EVENTS).fetchall()]
+        loaded = [row[0] for row in connection.execute(loaded_events(SOURCE)).fetchall()]
     if sorted(truth) != sorted(loaded):
         missing, extra = set(truth) - set(loaded), set(loaded) - set(truth)
         twice = len(loaded) - len(set(loaded))

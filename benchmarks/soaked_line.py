@@ -4,12 +4,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.running_server import Command, RunningServer, ServerFailed, free_port
+from benchmarks.running_server import HOOKMART, Command, RunningServer, ServerFailed, free_port
 
 SOURCE, PROBES = "platform", "probes"
 SECRET = "0123456789abcdef0123456789abcdef-soak"  # noqa: S105  # of a receiver that lives for ten minutes, on this machine
@@ -27,7 +26,6 @@ secrets = ["env:SOAK_SECRET"]
 VICTIMS = ("all of up", "up alone", "the receiver", "the sender")
 _ORPHAN_SECONDS = 40.0
 _DRAIN_SECONDS = 120.0
-_HOOKMART = (sys.executable, "-m", "hookmart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class SoakedLine:
         self.environ = {"SOAK_SECRET": SECRET, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         directory.mkdir(parents=True)
         self.config.write_text(_CONFIGURATION, encoding="utf-8")
-        command = Command([*_HOOKMART, "up", "--port", str(self.port)], self.environ)
+        command = Command([*HOOKMART, "up", "--port", str(self.port)], self.environ)
         self._server = RunningServer(command, directory, self.port, None)
 
     def start(self) -> None:
@@ -128,7 +126,7 @@ class SoakedLine:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What a command of hookmart says in its directory."""
         return subprocess.run(  # noqa: S603  # ours
-            [*_HOOKMART, *arguments],
+            [*HOOKMART, *arguments],
             cwd=self.directory,
             env={**os.environ, **self.environ},
             capture_output=True,
@@ -159,7 +157,7 @@ class Platform:
             (self._line.directory / "simulate.log").open("ab") as log,
         ):
             self.process = subprocess.Popen(  # noqa: S603  # ours
-                [*_HOOKMART, *self._programme, *self._posting],
+                [*HOOKMART, *self._programme, *self._posting],
                 cwd=self._line.directory,
                 env={**os.environ, **self._line.environ},
                 stdout=sent,
