@@ -48,40 +48,25 @@ with
 
     ),
 
-    months as (
-
-        select source_id, customer_id, acquired_month as month
-        from customers {{ union_distinct() }}
-        select source_id, customer_id, month
-        from activity_by_month
-
-    ),
-
     customer_months as (
 
         select
-            customers.source_id,
-            customers.customer_id,
+            activity_by_month.source_id,
+            activity_by_month.customer_id,
             customers.partner_id,
             customers.acquired_month,
-            months.month,
-            coalesce(activity_by_month.is_active, false) as is_active,
+            activity_by_month.month,
+            activity_by_month.is_active,
             {%- for part in revenue_parts() %}
                 {{ money("activity_by_month." ~ part ~ "_rc") }} as {{ part }}_rc,
             {%- endfor %}
             {{ money(net_gaming_revenue("activity_by_month.", "_rc")) }} as ngr_rc,
-            coalesce(activity_by_month.amounts_without_rate, 0) as amounts_without_rate,
-            activity_by_month.source_id is not null as has_activity
-        from months
+            activity_by_month.amounts_without_rate
+        from activity_by_month
         inner join
             customers
-            on months.source_id = customers.source_id
-            and months.customer_id = customers.customer_id
-        left join
-            activity_by_month
-            on months.source_id = activity_by_month.source_id
-            and months.customer_id = activity_by_month.customer_id
-            and months.month = activity_by_month.month
+            on activity_by_month.source_id = customers.source_id
+            and activity_by_month.customer_id = customers.customer_id
 
     )
 

@@ -38,8 +38,7 @@ with recursive
     customers as (
 
         select source_id, customer_id, partner_id, acquired_month as acquisition_month
-        from customer_months
-        where month = acquired_month
+        from {{ ref("int_customers") }}
 
     ),
 
@@ -88,7 +87,6 @@ with recursive
             count(distinct case when is_active then customer_id end) as active_customers,
             case when sum(amounts_without_rate) = 0 then sum(ngr_rc) end as ngr_rc
         from customer_months
-        where has_activity
         group by 1, 2, 3, 4
 
     ),
@@ -120,6 +118,9 @@ with recursive
 
         select month
         from ledger
+        union all
+        select acquisition_month as month
+        from customers
         union all
         select month
         from customer_months

@@ -176,7 +176,6 @@ with
             case when sum(amounts_without_rate) = 0 then sum(ngr_rc) end as ngr_rc,
             sum(case when is_active then 1 else 0 end) as active_customers
         from customer_months
-        where has_activity
         group by 1, 2, 3
 
     ),

@@ -19,7 +19,7 @@ with
 
     ),
 
-    customer_months as (select * from {{ ref("int_customer_months") }} where has_activity),
+    customer_months as (select * from {{ ref("int_customer_months") }}),
 
     activity_bounds as ({{ months_told(ref("stg_raw__player_activity"), "activity_date") }}),
 

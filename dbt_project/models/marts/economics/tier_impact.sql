@@ -74,11 +74,10 @@ with
     customers as (
 
         select source_id, customer_id, partner_id
-        from {{ ref("int_customer_months") }} as customer_months
+        from {{ ref("int_customers") }} as customers
         where
-            month = acquired_month
-            and
-            {{ is_among("customer_months", "partners_with_changes", ["source_id", "partner_id"]) }}
+            acquired_month is not null
+            and {{ is_among("customers", "partners_with_changes", ["source_id", "partner_id"]) }}
 
     ),
 
