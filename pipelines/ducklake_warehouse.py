@@ -5,7 +5,7 @@ Readers have the published copy, as with a DuckDB file; any DuckDB can attach th
 written.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,12 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from pipelines.duckdb_extensions import extension_directory
 from pipelines.duckdb_warehouse import DuckDBSession, reader_of
+from pipelines.ducklake_known_events import EventsInLake
 from pipelines.errors import WarehouseAwayError
 from pipelines.postgres_warehouse import PostgresWarehouse
 from pipelines.publish import open_published, publish
 from pipelines.sql_literals import sql_text
-from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse
+from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, not_of
 
 CATALOG = "lake"
 """The lake's name on every connection of ours."""
@@ -196,6 +197,10 @@ class DuckLakeSession(DuckDBSession):
         """Stay attached: a lake takes several connections."""
         yield
         self.assert_held()
+
+    def known_apart_from(self, batch_ids: Sequence[str]) -> EventsInLake:
+        """Return what `raw` holds, without what came with these batches."""
+        return EventsInLake(self.connection, bool(self.missing_tables()), not_of(batch_ids))
 
     def reopen(self) -> None:
         """Do nothing: what the lake's tables consist of is in its catalog, and not in memory."""
