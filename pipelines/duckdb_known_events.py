@@ -8,7 +8,7 @@ other to say in which places the row may be. Only an id that comes with another 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -30,6 +30,9 @@ _KEYS = f"{DATASET}.{KEYS_TABLE}"
 
 # An id holds no NUL, so that no two pairs make one text. DuckDB's hash() may change with its version.
 _KEY = "md5_number_lower(source_id || chr(0) || event_id)"
+
+EVENT_TABLES = tuple(f"{DATASET}.{name}" for name in EVENT_COLUMNS)
+"""An id is unique within a source whatever its type, so every one of them is asked."""
 
 TIME, ID = "occurred_at", "source_id, event_id"
 """Columns by which events are looked for."""
@@ -135,25 +138,32 @@ class HeldEvents(KnownEvents):
 
     def _held_events(self, sought: str, schema: pa.Schema, by: str) -> pa.Table:
         """Return the events of *sought*, which are looked for *by* columns of theirs."""
-        # DuckDB reads all columns of every row before it looks whether the row joins, unless it knows the place.
-        places = f"rowid in (select rowid from {{table}} semi join {sought} using ({by}))"
+        found = []
+        with self._skipping():
+            # One table after the other takes a third of the memory.
+            for table in EVENT_TABLES:
+                self.connection.execute(
+                    "create or replace temp table places as "
+                    f"select rowid as place from {table} semi join {sought} using ({by})"
+                )
+                found.append(self._rows_of(table, sought, schema, "rowid in (select place from places)"))
+        return pa.concat_tables(found)
+
+    def _rows_of(self, table: str, sought: str, schema: pa.Schema, condition: str) -> pa.Table:
+        """Return the events of *sought* that *table* holds in a row of which *condition*, SQL, is true."""
+        held = f"select {', '.join(schema.names)} from {table} semi join {sought} using ({ID})"
+        return self.connection.sql(f"{held} where {condition} and {self.others}").to_arrow_table().cast(schema)
+
+    @contextmanager
+    def _skipping(self) -> Iterator[None]:
+        """Have DuckDB skip what lies between the places that it is asked for; it reads all columns of all else."""
         # Not for the whole session: a build's joins are of other sizes.
         self.connection.execute(f"set dynamic_or_filter_threshold = {_MOST_PLACES}")
         try:
-            return self._read_held(sought, schema, places)
+            yield
         finally:
-            self.connection.execute("reset dynamic_or_filter_threshold")
-
-    def _read_held(self, sought: str, schema: pa.Schema, condition: str) -> pa.Table:
-        """Read the events of *sought* from the rows of each `{table}` of which *condition* is true."""
-        # An id is unique within a source whatever its type, so every table is asked.
-        tables = (f"{DATASET}.{name}" for name in EVENT_COLUMNS)
-        held = " union all ".join(
-            f"select {', '.join(schema.names)} from {table} semi join {sought} using ({ID}) "
-            f"where {condition.format(table=table)} and {self.others}"
-            for table in tables
-        )
-        return self.connection.sql(held).to_arrow_table().cast(schema)
+            with suppress(duckdb.Error):  # the transaction has failed, and nothing can be asked any more
+                self.connection.execute("reset dynamic_or_filter_threshold")
 
     def _count(self, table: str) -> int:
         row = self.connection.execute(f"select count(*) from {table}").fetchone()

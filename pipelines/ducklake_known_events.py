@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.duckdb_known_events import TIME, HeldEvents
+from pipelines.duckdb_known_events import EVENT_TABLES, TIME, HeldEvents
 
 _ISLANDS = 8
 """Stretches of time at most that a lookup is split into; each further one costs a query per table."""
@@ -22,7 +22,9 @@ class EventsInLake(HeldEvents):
 
     def _held_events(self, sought: str, schema: pa.Schema, by: str) -> pa.Table:
         conditions = self._stretches(sought) if by == TIME else ("true",)
-        return pa.concat_tables(self._read_held(sought, schema, near) for near in conditions)
+        return pa.concat_tables(
+            self._rows_of(table, sought, schema, condition) for table in EVENT_TABLES for condition in conditions
+        )
 
     def _stretches(self, sought: str) -> Sequence[str]:
         """Return SQL conditions that together take in every `occurred_at` of *sought*, and little between."""
