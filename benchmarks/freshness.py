@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 # ruff: noqa: E402  # started as a file, this is how it finds the project
 from benchmarks.click_probes import ClickProbes
-from benchmarks.fresh_process import Cost, in_fresh_process, measured
+from benchmarks.fresh_process import in_fresh_process, measured
 from benchmarks.freshness_report import FreshnessRun
 from benchmarks.loaded_events import not_once
 from benchmarks.loader_report import mebibytes
@@ -80,14 +80,9 @@ def _prepared(site: LoaderSite, scratch: Path, arguments: argparse.Namespace) ->
     size = mebibytes(site.warehouse().stat().st_size)
     _say(f"{history.events:,} events: made, {size} MiB")
     # In a process of its own, whose memory is gone afterwards.
-    cost = in_fresh_process(_built, site)
+    _report, cost = in_fresh_process(measured, site.build_anew)
     _say(f"built and published in {cost.seconds:.0f} s")
     return history.next(count)
-
-
-def _built(site: LoaderSite) -> Cost:
-    builder = site.builder()
-    return measured(lambda: builder.build(full_refresh=True))[1]
 
 
 def _measured(

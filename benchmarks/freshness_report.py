@@ -80,7 +80,7 @@ class FreshnessRun:
             "cores": cores(self._measured()),
             "own_cores": self.own_cores,
             "busy_cores": self.busy_cores,
-            "peak_bytes": peak_bytes(list(self.readings)),
+            "peak_bytes": peak_bytes(self.readings),
             "troubles": dict(self.troubles),
             "clicks": [asdict(probe) for probe in self.clicks],
             "generations": [asdict(each) for each in self.generations],
@@ -129,7 +129,7 @@ class FreshnessRun:
             ("processors that `up` kept busy", f"{cores(measured):.2f}"),
             ("that posting and reading did", f"{self.own_cores:.2f}"),
             ("that all else on the machine did", f"{max(0.0, self.busy_cores - self.own_cores - cores(posting)):.2f}"),
-            ("memory of `up`, most at one time", f"{mebibytes(peak_bytes(list(self.readings)))} MiB"),
+            ("memory of `up`, most at one time", f"{mebibytes(peak_bytes(self.readings))} MiB"),
         ]
 
     def _minutes(self) -> list[tuple[str, ...]]:

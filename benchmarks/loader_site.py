@@ -13,7 +13,7 @@ from ingest.secrets import resolve_secrets
 from ingest.settings import Settings, load_settings
 from ingest.staging import CLOSED
 from models.columns import EVENT_COLUMNS
-from pipelines.build import Builder
+from pipelines.build import Builder, BuildReport
 from pipelines.load import Loader
 from pipelines.status import read_status
 from sending.signing import Signer
@@ -47,6 +47,10 @@ class LoaderSite:
     def builder(self) -> Builder:
         """The builder that `hookmart build` would run here, likewise."""
         return builder_of(self._settings())
+
+    def build_anew(self) -> BuildReport:
+        """Derive everything anew, and publish it."""
+        return self.builder().build(full_refresh=True)
 
     def up(self, port: int) -> Command:
         """`hookmart up` on *port*, to be run in *root*."""

@@ -1,13 +1,12 @@
 """A reader of the published marts: a fresh connection to each new generation, as soon as it is there."""
 
-import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from benchmarks.repeated_look import RepeatedLook
 from pipelines.errors import PipelineError
 from pipelines.publish import CURRENT, open_published
 
@@ -57,9 +56,9 @@ class Generation:
     added_seconds: float
 
 
-class MartReader:
+class MartReader(RepeatedLook):
     """
-    Looks in a thread of its own, from `start` to `stop`.
+    Looks whether there is a new generation, and reads it.
 
     Args:
         find: What to look for in a generation; its names are passed to *found*, with the time at which all were there.
@@ -76,6 +75,7 @@ class MartReader:
         find: Callable[[duckdb.DuckDBPyConnection], Iterable[str]],
         found: Callable[[str, float], None],
     ) -> None:
+        super().__init__(_LOOK_SECONDS)
         self.generations: list[Generation] = []
         self.errors: list[str] = []
         self._published = published
@@ -84,17 +84,6 @@ class MartReader:
         self._found = found
         self._seen = ""
         self._looked_at: float | None = None
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._is_over.set()
-        self._thread.join()
 
     def look(self) -> None:
         """Look once; nothing where nothing is published yet, or where it is what was read last."""
@@ -115,8 +104,3 @@ class MartReader:
             self.errors.append(repr(error))
             return
         self._looked_at = began
-
-    def _read(self) -> None:
-        while not self._is_over.is_set():
-            self.look()
-            time.sleep(_LOOK_SECONDS)

@@ -64,7 +64,7 @@ def _builds(history: MartHistory, late: int, newest: int, rounds: int, scratch: 
     """Build in one process: everything, then after each of *rounds* loads of *late* events, and of *newest* ones."""
     builder = history.site.builder()
     costs: dict[str, list[Cost]] = {FULL: [], LATE: [], NEWEST: [], ONE: [], NOTHING: []}
-    costs[FULL].append(_build(history.site, full_refresh=True))
+    costs[FULL].append(measured(history.site.build_anew)[1])
     builder.build()
     for number in range(rounds):
         for name, bodies in (
@@ -76,11 +76,6 @@ def _builds(history: MartHistory, late: int, newest: int, rounds: int, scratch: 
             costs[name].append(measured(builder.build)[1])
         costs[NOTHING].append(measured(builder.build)[1])
     return costs
-
-
-def _build(site: LoaderSite, *, full_refresh: bool) -> Cost:
-    builder = site.builder()
-    return measured(lambda: builder.build(full_refresh=full_refresh))[1]
 
 
 def _late(history: MartHistory, count: int, number: int) -> list[bytes]:
