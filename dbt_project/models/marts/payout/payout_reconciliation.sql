@@ -1,5 +1,12 @@
-{{ config(materialized="table") }}
+{{
+    config(
+        unique_key=["source_id", "payout_id"],
+        touched_by="touched_reconciliations",
+    )
+}}
 
+{% set touched = ref("touched_reconciliations") %}
+{% set payout_key = ["source_id", "payout_id"] %}
 {% set thing = "source_id, allocated_kind, allocated_id, currency" %}
 {% set checks = [
     "currency_mismatch",
@@ -12,67 +19,44 @@
 
 with
 
-    payouts as (select * from {{ ref("payouts") }}),
+    all_payouts as (select * from {{ ref("payouts") }}),
 
-    ledger as (select * from {{ ref("commission_ledger") }}),
+    payouts as (
 
-    payout_events as (select * from {{ ref("stg_raw__payout_events") }}),
-
-    event_allocations as (
-
-        select
-            *,
-            case
-                when adjustment_id is not null
-                then 'adjustment'
-                when commission_id is not null
-                then 'commission'
-            end as allocated_kind,
-            coalesce(adjustment_id, commission_id) as allocated_id
-        from {{ ref("stg_raw__payout_allocations") }}
+        select * from all_payouts where {{ only_touched("all_payouts", touched, payout_key) }}
 
     ),
 
-    allocating_events as (
+    allocations_by_thing as (select * from {{ ref("int_payout_allocations") }}),
+
+    -- what another event of the payout said before its newest is not allocated any more
+    all_allocations as (
 
         select
-            payout_events.source_id,
-            payout_events.payout_id,
-            payout_events.event_id,
-            row_number() over (
-                partition by payout_events.source_id, payout_events.payout_id
-                order by {{ order_key("payout_events", "desc") }}
-            ) as newness
-        from payout_events
-        where
-            exists (
-                select 1
-                from event_allocations
-                where
-                    event_allocations.source_id = payout_events.source_id
-                    and event_allocations.event_id = payout_events.event_id
-            )
+            allocations_by_thing.source_id,
+            allocations_by_thing.payout_id,
+            allocations_by_thing.allocated_kind,
+            allocations_by_thing.allocated_id,
+            nullif(allocations_by_thing.currency, '') as currency,
+            allocations_by_thing.amount,
+            allocations_by_thing.allocations,
+            allocations_by_thing.allocations_without_amount,
+            all_payouts.status = 'completed' as is_paid,
+            all_payouts.completed_at
+        from allocations_by_thing
+        inner join
+            all_payouts
+            on allocations_by_thing.source_id = all_payouts.source_id
+            and allocations_by_thing.payout_id = all_payouts.payout_id
+        where allocations_by_thing.allocations > 0
 
     ),
 
-    -- all from the newest event that says any
     allocations as (
 
-        select
-            allocating_events.payout_id,
-            event_allocations.*,
-            payouts.status = 'completed' as is_paid,
-            payouts.completed_at
-        from allocating_events
-        inner join
-            event_allocations
-            on allocating_events.source_id = event_allocations.source_id
-            and allocating_events.event_id = event_allocations.event_id
-        inner join
-            payouts
-            on allocating_events.source_id = payouts.source_id
-            and allocating_events.payout_id = payouts.payout_id
-        where allocating_events.newness = 1
+        select *
+        from all_allocations
+        where {{ only_touched("all_allocations", touched, payout_key) }}
 
     ),
 
@@ -81,9 +65,10 @@ with
         select
             source_id,
             payout_id,
-            count(*) as allocations,
+            sum(allocations) as allocations,
             case
-                when count(distinct currency) = 1 and count(amount) = count(*) then sum(amount)
+                when count(distinct currency) = 1 and sum(allocations_without_amount) = 0
+                then sum(amount)
             end as allocated_amount,
             case when count(distinct currency) = 1 then max(currency) end as allocated_currency,
             max(case when currency is null then 0 else 1 end) = 1 as has_currency
@@ -92,11 +77,75 @@ with
 
     ),
 
+    things as (
+
+        select distinct source_id, allocated_kind, allocated_id
+        from allocations
+        where allocated_kind != 'nothing'
+
+    ),
+
+    commissions_at_stake as (
+
+        select source_id, allocated_id as commission_id
+        from things
+        where allocated_kind = 'commission'
+
+    ),
+
+    adjustments_at_stake as (
+
+        select source_id, allocated_id as adjustment_id
+        from things
+        where allocated_kind = 'adjustment'
+
+    ),
+
+    ledger as (select * from {{ ref("commission_ledger") }}),
+
+    commission_entries as (
+
+        select *
+        from ledger
+        where
+            bucket = 'payable'
+            and {{ only_touched("ledger", "commissions_at_stake", ["source_id", "commission_id"]) }}
+
+    ),
+
+    adjustment_entries as (
+
+        select *
+        from ledger
+        where
+            adjustment_id is not null
+            and {{ only_touched("ledger", "adjustments_at_stake", ["source_id", "adjustment_id"]) }}
+
+    ),
+
+    payout_entries as (
+
+        select *
+        from ledger
+        where payout_id is not null and {{ only_touched("ledger", touched, payout_key) }}
+
+    ),
+
+    adjusted_commissions as (
+
+        select distinct source_id, commission_id
+        from adjustment_entries
+        where commission_id is not null
+
+    ),
+
     approvals as (
 
         select source_id, commission_id, min(effective_at) as payable_at
         from ledger
-        where entry_type = 'approved'
+        where
+            entry_type = 'approved'
+            and {{ only_touched("ledger", "adjusted_commissions", ["source_id", "commission_id"]) }}
         group by 1, 2
 
     ),
@@ -112,31 +161,30 @@ with
             min(case when entry_type = 'approved' then effective_at end) as payable_at,
             sum(case when amount > 0 then amount else 0 end) as gained,
             sum(case when amount < 0 then - amount else 0 end) as lost
-        from ledger
-        where bucket = 'payable' and commission_id is not null
+        from commission_entries
+        where commission_id is not null
         group by source_id, commission_id, currency
         union all
         select
-            ledger.source_id,
+            entries.source_id,
             'adjustment' as allocated_kind,
-            ledger.adjustment_id as allocated_id,
-            ledger.currency,
+            entries.adjustment_id as allocated_id,
+            entries.currency,
             min(
                 case
-                    when ledger.bucket = 'payable'
-                    then ledger.effective_at
+                    when entries.bucket = 'payable'
+                    then entries.effective_at
                     else approvals.payable_at
                 end
             ) as payable_at,
-            sum(case when ledger.amount > 0 then ledger.amount else 0 end) as gained,
-            sum(case when ledger.amount < 0 then - ledger.amount else 0 end) as lost
-        from ledger
+            sum(case when entries.amount > 0 then entries.amount else 0 end) as gained,
+            sum(case when entries.amount < 0 then - entries.amount else 0 end) as lost
+        from adjustment_entries as entries
         left join
             approvals
-            on ledger.source_id = approvals.source_id
-            and ledger.commission_id = approvals.commission_id
-        where ledger.adjustment_id is not null
-        group by ledger.source_id, ledger.adjustment_id, ledger.currency
+            on entries.source_id = approvals.source_id
+            and entries.commission_id = approvals.commission_id
+        group by entries.source_id, entries.adjustment_id, entries.currency
 
     ),
 
@@ -159,7 +207,7 @@ with
             and allocations.allocated_id = payable_since.allocated_id
         where
             allocations.is_paid
-            and allocations.allocated_id is not null
+            and allocations.allocated_kind != 'nothing'
             and (
                 payable_since.payable_at is null
                 or payable_since.payable_at > allocations.completed_at
@@ -170,8 +218,17 @@ with
     paid_things as (
 
         select {{ thing }}, payout_id, completed_at, abs(sum(amount)) as amount
-        from allocations
-        where is_paid and allocated_id is not null
+        from all_allocations
+        where
+            is_paid
+            and allocated_kind != 'nothing'
+            and {{
+                only_touched(
+                    "all_allocations",
+                    "things",
+                    ["source_id", "allocated_kind", "allocated_id"],
+                )
+            }}
         group by {{ thing }}, payout_id, completed_at
 
     ),
@@ -212,7 +269,7 @@ with
         select payouts.source_id, payouts.payout_id
         from payouts
         inner join
-            payouts as tried_before
+            all_payouts as tried_before
             on payouts.source_id = tried_before.source_id
             and payouts.retry_of_payout_id = tried_before.payout_id
             and payouts.payout_id != tried_before.payout_id
@@ -222,10 +279,7 @@ with
 
     ledger_totals as (
 
-        select source_id, payout_id, - sum(amount) as paid_amount
-        from ledger
-        where payout_id is not null
-        group by 1, 2
+        select source_id, payout_id, - sum(amount) as paid_amount from payout_entries group by 1, 2
 
     ),
 
