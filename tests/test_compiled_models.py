@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+import pipelines.compiled_models
+import pipelines.mart_changes
 from pipelines.build import Builder
 from pipelines.compiled_models import CompiledModels
 from pipelines.compiled_store import KEPT, CompiledStore
 from pipelines.duckdb_warehouse import DuckDBWarehouse
 from pipelines.errors import BuildError
 from pipelines.project_graph import Node, ProjectGraph
+from pipelines.selection import Selection
 from tests.line import Line
 from tests.programme_inputs import programme_inputs
 from tests.programmes import random_programme, received
@@ -77,7 +80,8 @@ PROMISED = {"partner_id": "text", "amount": "numeric(28, 8)"}
 
 def model(sql: str, name: str = "payouts", columns: Mapping[str, str] | None = None, **about: Any) -> CompiledModels:
     """A project of one model."""
-    node = Node(name, about.pop("materialized", "table"), relation=f"marts.{name}", schema="marts", columns=columns)
+    about = {"materialized": "table", **about}
+    node = Node(name, relation=f"marts.{name}", schema="marts", columns=columns, **about)
     return CompiledModels(ProjectGraph({}, {"model.payouts": node}), {"model.payouts": sql})
 
 
@@ -112,6 +116,53 @@ def test_another_column_than_the_contract_says_is_an_error(warehouse: DuckDBWare
         run_all(warehouse, model(sql, columns=PROMISED))
     with warehouse.session() as session:
         assert session.execute("select partner_id from marts.payouts") == [("before",)]
+
+
+def test_of_a_large_mart_only_the_rows_that_differ_are_changed(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows come, go and change, to null and from it; a publication is told of these keys, and of no other."""
+    monkeypatch.setattr(pipelines.compiled_models, "_LARGE", 40)
+    compiled = model("from main.paid", columns=PROMISED, primary_key=("partner_id",))
+    with warehouse.session() as session:
+        session.execute(
+            "create table main.paid as select 'p' || i as partner_id, cast(nullif(i, 7) as decimal(28, 8)) as amount"
+            " from range(40) as t(i)"
+        )
+        compiled.run_all(session, (), 1, lambda _name: None)
+        session.execute(
+            "delete from main.paid where partner_id = 'p3'; insert into main.paid values ('p99', 1);"
+            "update main.paid set amount = null where partner_id = 'p5';"
+            "update main.paid set amount = 7 where partner_id = 'p7'"
+        )
+        compiled.run(session, Selection(("payouts",), (), ()), 2, lambda _name: None)
+        assert session.execute("from marts.payouts order by all") == session.execute("from main.paid order by all")
+        changed = session.execute("select partner_id from changes.keys_payouts order by all")
+        assert changed == [("p3",), ("p5",), ("p7",), ("p99",)]
+        session.execute("drop table marts.payouts")
+        compiled.run(session, Selection(("payouts",), (), ()), 3, lambda _name: None)
+        assert session.execute("from marts.payouts order by all") == session.execute("from main.paid order by all")
+
+
+def test_marts_are_the_same_where_only_what_differs_of_them_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every mart, as if all were large: what readers have after several builds is what they have of a full one."""
+    monkeypatch.setattr(pipelines.compiled_models, "_LARGE", 0)
+    monkeypatch.setattr(pipelines.mart_changes, "_MOST_CHANGED", float("inf"))
+    line = Line(tmp_path, "Europe/Malta")
+    line.load_inputs(programme_inputs(SEED).rows())
+    for part in range(3):
+        line.stage_posts(POSTS[part::3])
+        line.load()
+        line.build()
+    with line.warehouse.session() as session:
+        found = session.execute("select table_name from duckdb_tables() where schema_name = 'changes'")
+    differing = {name for (name,) in found}
+    assert {"keys_data_exceptions", "keys_partner_economics", "keys_commission_statement_monthly"} <= differing
+    incremental = line.marts()
+    line.builder.build(full_refresh=True)
+    assert line.marts() == incremental
 
 
 def test_a_view_makes_way_for_a_table_and_a_table_for_a_view(warehouse: DuckDBWarehouse) -> None:

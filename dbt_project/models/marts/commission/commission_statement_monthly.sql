@@ -27,6 +27,26 @@ with recursive
 
     fx_rates as (select *, {{ month_of("valid_on") }} as month from {{ ref("stg_raw__fx_rates") }}),
 
+    -- the many columns are made of few rows
+    entries_by_month as (
+
+        select
+            source_id,
+            partner_id,
+            currency,
+            month,
+            entry_type,
+            bucket,
+            is_prior_period,
+            sum(amount) as amount,
+            sum(amount_rc) as amount_rc,
+            count(*) as entries,
+            count(*) - count(amount_rc) as entries_without_rate
+        from ledger
+        group by 1, 2, 3, 4, 5, 6, 7
+
+    ),
+
     moves_by_month as (
 
         select
@@ -37,16 +57,16 @@ with recursive
             {%- for flow, condition in flows.items() %}
                 sum(case when {{ condition }} then amount else 0 end) as {{ flow }},
                 sum(case when {{ condition }} then amount_rc end) as {{ flow }}_rc,
-                sum(case when {{ condition }} then 1 else 0 end) as {{ flow }}_count,
+                sum(case when {{ condition }} then entries else 0 end) as {{ flow }}_count,
                 sum(
-                    case when {{ condition }} and amount_rc is null then 1 else 0 end
+                    case when {{ condition }} then entries_without_rate else 0 end
                 ) as {{ flow }}_without_rate,
             {%- endfor %}
             {%- for bucket in buckets %}
                 sum(case when bucket = '{{ bucket }}' then amount else 0 end) as {{ bucket }}_move,
             {%- endfor %}
             sum(amount) as net_move
-        from ledger
+        from entries_by_month
         group by 1, 2, 3, 4
 
     ),

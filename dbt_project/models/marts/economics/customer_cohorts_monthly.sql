@@ -11,19 +11,9 @@ with recursive
 
     customer_months as (select * from {{ ref("int_customer_months") }}),
 
-    all_commissions as (select * from {{ ref("commissions") }}),
-
-    all_conversions as (select * from {{ ref("conversions") }}),
-
     fx_rates as (select * from {{ ref("stg_raw__fx_rates") }}),
 
-    ledger as (
-
-        select *, {{ month_of("booking_date") }} as month
-        from {{ ref("commission_ledger") }}
-        where entry_type in {{ commission_entry_types() }}
-
-    ),
+    bookings as (select * from {{ ref("int_commission_bookings") }}),
 
     marketing_spend as (
 
@@ -58,21 +48,13 @@ with recursive
             customers.source_id,
             customers.partner_id,
             customers.acquisition_month,
-            greatest(ledger.month, customers.acquisition_month) as month,
-            {{ whole_sum("ledger.amount_rc") }} as commission_rc
-        from ledger
-        inner join
-            all_commissions as commissions
-            on ledger.source_id = commissions.source_id
-            and ledger.commission_id = commissions.commission_id
-        left join
-            all_conversions as conversions
-            on commissions.source_id = conversions.source_id
-            and commissions.conversion_id = conversions.conversion_id
+            greatest(bookings.month, customers.acquisition_month) as month,
+            {{ whole_sum("bookings.amount_rc") }} as commission_rc
+        from bookings
         inner join
             customers
-            on commissions.source_id = customers.source_id
-            and coalesce(commissions.customer_id, conversions.customer_id) = customers.customer_id
+            on bookings.source_id = customers.source_id
+            and bookings.customer_id = customers.customer_id
         group by 1, 2, 3, 4
 
     ),
@@ -117,7 +99,7 @@ with recursive
     newest_months as (
 
         select month
-        from ledger
+        from bookings
         union all
         select acquisition_month as month
         from customers

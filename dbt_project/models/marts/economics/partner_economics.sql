@@ -4,15 +4,7 @@ with
 
     statement as (select * from {{ ref("commission_statement_monthly") }}),
 
-    ledger as (
-
-        select *, {{ month_of("booking_date") }} as month
-        from {{ ref("commission_ledger") }}
-        where entry_type in {{ commission_entry_types() }}
-
-    ),
-
-    commissions as (select * from {{ ref("commissions") }}),
+    bookings as (select * from {{ ref("int_commission_bookings") }}),
 
     partners as (select * from {{ ref("partners") }}),
 
@@ -93,36 +85,18 @@ with
 
     -- an override is paid to the partner above, and is a cost of the partner whose work it is paid
     -- for: there the revenue is, and is once
-    entries_with_origin as (
+    bookings_with_origin as (
 
         select
-            ledger.source_id,
-            ledger.partner_id,
-            ledger.month,
-            ledger.commission_id,
-            ledger.amount_rc,
-            ledger.entry_type not in ('earned', 'restated') as is_adjustment,
-            {{ is_override("commissions") }} as is_override,
+            bookings.*,
             coalesce(
-                origins.partner_id, conversions.partner_id, ledger.partner_id
-            ) as origin_partner_id,
-            case
-                when conversions.duplicate_of_conversion_id is null then conversions.created_date
-            end as cohort_date,
-            conversions.partner_id as cohort_partner_id
-        from ledger
-        left join
-            commissions
-            on ledger.source_id = commissions.source_id
-            and ledger.commission_id = commissions.commission_id
+                origins.partner_id, bookings.conversion_partner_id, bookings.partner_id
+            ) as origin_partner_id
+        from bookings
         left join
             partners as origins
-            on commissions.source_id = origins.source_id
-            and commissions.sub_affiliate_source_partner_id = origins.partner_id
-        left join
-            {{ ref("conversions") }} as conversions
-            on commissions.source_id = conversions.source_id
-            and commissions.conversion_id = conversions.conversion_id
+            on bookings.source_id = origins.source_id
+            and bookings.sub_affiliate_source_partner_id = origins.partner_id
 
     ),
 
@@ -136,7 +110,7 @@ with
             {{ whole_sum("amount_rc", "not is_override and is_adjustment") }} as adjustment_rc,
             {{ whole_sum("amount_rc", "is_override") }} as override_earned_rc,
             count(distinct case when not is_adjustment then commission_id end) as commissions
-        from entries_with_origin
+        from bookings
         group by 1, 2, 3
 
     ),
@@ -148,7 +122,7 @@ with
             origin_partner_id as partner_id,
             month,
             {{ whole_sum("amount_rc") }} as override_rc
-        from entries_with_origin
+        from bookings_with_origin
         where is_override
         group by 1, 2, 3
 
@@ -158,11 +132,11 @@ with
 
         select
             source_id,
-            cohort_partner_id as partner_id,
-            {{ month_of("cohort_date") }} as month,
+            conversion_partner_id as partner_id,
+            conversion_month as month,
             {{ whole_sum("amount_rc") }} as cohort_commission_rc
-        from entries_with_origin
-        where cohort_partner_id is not null and cohort_date is not null
+        from bookings
+        where conversion_partner_id is not null and conversion_month is not null
         group by 1, 2, 3
 
     ),

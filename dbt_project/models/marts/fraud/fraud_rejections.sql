@@ -24,7 +24,13 @@ with
 
     ),
 
-    events_in_order as (select * from {{ ref("int_conversion_events_in_order") }}),
+    events_in_order as (
+
+        select *
+        from {{ ref("int_conversion_events_in_order") }} as events
+        where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
+
+    ),
 
     conversion_states as (
 
@@ -47,8 +53,10 @@ with
     ledger as (
 
         select *
-        from {{ ref("commission_ledger") }}
-        where entry_type in {{ commission_entry_types() }}
+        from {{ ref("commission_ledger") }} as ledger
+        where
+            ledger.entry_type in {{ commission_entry_types() }}
+            and {{ only_touched("ledger", "commissions", ["source_id", "commission_id"]) }}
 
     ),
 
