@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -139,7 +139,7 @@ class DuckDBWarehouse(Warehouse):
         told = False
         while True:
             try:
-                return _attached(self.database, limits)
+                return self._within(limits)
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise
@@ -153,6 +153,16 @@ class DuckDBWarehouse(Warehouse):
                 self.notice(f"waiting: {self.database} is open in another program")
                 told = True
             time.sleep(0.1)
+
+    def _within(self, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Open the file; what a killed program left in the log may take more memory to read than *limits* leave."""
+        if self._log_bytes() <= _LOG_BYTES:
+            with suppress(duckdb.OutOfMemoryException, duckdb.TransactionException):
+                return _attached(self.database, limits)
+        # With all the memory that DuckDB takes by itself; another connection has none of it any more.
+        with closing(_attached(self.database, {})) as connection, suppress(duckdb.Error):
+            connection.execute("checkpoint")
+        return _attached(self.database, limits)
 
 
 def _attached(database: Path, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:

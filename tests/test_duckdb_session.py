@@ -1,11 +1,14 @@
 """The open DuckDB file, where a user of it would not look."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pipelines.duckdb_warehouse import DuckDBWarehouse
+
+_LITTLE = 128 * 1024 * 1024
 
 
 def test_less_memory_than_is_taken_ends_no_transaction(tmp_path: Path) -> None:
@@ -19,6 +22,29 @@ def test_less_memory_than_is_taken_ends_no_transaction(tmp_path: Path) -> None:
             session.limit_memory(1_000_000)
             assert session.execute("select count(*) from wide_1") == [(3,)]
         assert session.execute("select count(*) from wide_19") == [(3,)]
+
+
+@pytest.mark.parametrize("rows", [3, 300], ids=["of few bytes", "of many"])
+def test_a_log_that_takes_more_memory_than_a_load_has_is_read_all_the_same(tmp_path: Path, rows: int) -> None:
+    """A build that was killed leaves all that it did in the log; the load after it has little memory, and goes on."""
+    warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience=1)
+    columns = ", ".join(f"(hash(range + {column}) * 1.0)::varchar as text_{column}" for column in range(100))
+    with warehouse.session() as session:
+        for table in range(30):
+            session.execute(f"create table wide_{table} as select {columns} from range(1)")
+        session.settle()
+        with session.loading(None):
+            for table in range(30):
+                session.execute(f"insert into wide_{table} select {columns} from range({rows})")
+        killed = DuckDBWarehouse(tmp_path / "killed" / "warehouse.duckdb", patience=1)
+        killed.database.parent.mkdir()
+        for suffix in ("", ".wal"):
+            shutil.copy(f"{warehouse.database}{suffix}", f"{killed.database}{suffix}")
+    with killed.session(_LITTLE) as session:
+        counts = [session.execute(f"select count(*) from wide_{table}")[0][0] for table in range(30)]
+        [(limit,)] = session.execute("select current_setting('memory_limit')")
+    assert counts == [rows + 1] * 30
+    assert limit == "128.0 MiB"
 
 
 def test_the_session_keeps_its_settings_when_it_was_lent(tmp_path: Path) -> None:
