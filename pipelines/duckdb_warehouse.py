@@ -155,7 +155,9 @@ class DuckDBWarehouse(Warehouse):
             time.sleep(0.1)
 
     def _within(self, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-        """Open the file; what a killed program left in the log may take more memory to read than *limits* leave."""
+        """Open the file; what somebody left in the log may take more memory to read than *limits* leave."""
+        if not limits:
+            return _attached(self.database, limits)
         if self._log_bytes() <= _LOG_BYTES:
             with suppress(duckdb.OutOfMemoryException, duckdb.TransactionException):
                 return _attached(self.database, limits)

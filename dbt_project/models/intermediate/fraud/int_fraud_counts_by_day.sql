@@ -78,10 +78,13 @@ with
             conversion_id,
             coalesce(customer_id, conversion_id) as account_id,
             customer_id,
-            conversion_type,
             status,
             rejection_reason_code,
-            value_currency,
+            -- so that the join below is by equality alone, and no row is compared with every other
+            case
+                when conversion_type = 'first_deposit' and value_amount is not null
+                then value_currency
+            end as deposit_currency,
             value_amount,
             click_id,
             seconds_click_to_conversion,
@@ -145,10 +148,8 @@ with
         left join
             known_minima
             on conversions.source_id = known_minima.source_id
-            and conversions.value_currency = known_minima.value_currency
+            and conversions.deposit_currency = known_minima.value_currency
             and conversions.event_date = known_minima.event_date
-            and conversions.conversion_type = 'first_deposit'
-            and conversions.value_amount is not null
         where {{ only_touched("conversions", touched, keys) }}
 
     ),
