@@ -5,6 +5,20 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#
+    SQL: a condition that leaves, in an incremental run, what a join with *relation* leaves anyway. DuckDB looks at the keys
+    first then; others know nothing of how many rows a CTE has, and would look through it for each row.
+#}
+{% macro only_joined(relation_alias, relation, keys) -%}
+    {{ return(adapter.dispatch("only_joined")(relation_alias, relation, keys)) }}
+{%- endmacro %}
+
+{% macro default__only_joined(relation_alias, relation, keys) -%} true {%- endmacro %}
+
+{% macro duckdb__only_joined(relation_alias, relation, keys) -%}
+    {{ only_touched(relation_alias, relation, keys) }}
+{%- endmacro %}
+
 {# SQL: whether *relation* has a row with the same *keys*. #}
 {% macro is_among(relation_alias, relation, keys) -%}
     {{ return(adapter.dispatch("is_among")(relation_alias, relation, keys)) }}

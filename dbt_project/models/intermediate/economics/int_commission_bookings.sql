@@ -23,7 +23,7 @@ with
 
         select *
         from {{ ref("commissions") }} as commissions
-        where {{ only_touched("commissions", "ledger", ["source_id", "commission_id"]) }}
+        where {{ only_joined("commissions", "ledger", ["source_id", "commission_id"]) }}
 
     ),
 
@@ -31,7 +31,7 @@ with
 
         select *
         from {{ ref("conversions") }} as conversions
-        where {{ only_touched("conversions", "commissions", ["source_id", "conversion_id"]) }}
+        where {{ only_joined("conversions", "commissions", ["source_id", "conversion_id"]) }}
 
     ),
 

@@ -24,13 +24,7 @@ with
 
     ),
 
-    events_in_order as (
-
-        select *
-        from {{ ref("int_conversion_events_in_order") }} as events
-        where {{ only_touched("events", touched, ["source_id", "conversion_id"]) }}
-
-    ),
+    events_in_order as (select * from {{ ref("int_conversion_events_in_order") }}),
 
     conversion_states as (
 
@@ -53,10 +47,8 @@ with
     ledger as (
 
         select *
-        from {{ ref("commission_ledger") }} as ledger
-        where
-            ledger.entry_type in {{ commission_entry_types() }}
-            and {{ only_touched("ledger", "commissions", ["source_id", "commission_id"]) }}
+        from {{ ref("commission_ledger") }}
+        where entry_type in {{ commission_entry_types() }}
 
     ),
 

@@ -109,7 +109,7 @@ with
         from ledger
         where
             bucket = 'payable'
-            and {{ only_touched("ledger", "commissions_at_stake", ["source_id", "commission_id"]) }}
+            and {{ only_joined("ledger", "commissions_at_stake", ["source_id", "commission_id"]) }}
 
     ),
 
@@ -119,7 +119,7 @@ with
         from ledger
         where
             adjustment_id is not null
-            and {{ only_touched("ledger", "adjustments_at_stake", ["source_id", "adjustment_id"]) }}
+            and {{ only_joined("ledger", "adjustments_at_stake", ["source_id", "adjustment_id"]) }}
 
     ),
 
@@ -145,7 +145,7 @@ with
         from ledger
         where
             entry_type = 'approved'
-            and {{ only_touched("ledger", "adjusted_commissions", ["source_id", "commission_id"]) }}
+            and {{ only_joined("ledger", "adjusted_commissions", ["source_id", "commission_id"]) }}
         group by 1, 2
 
     ),
@@ -223,7 +223,7 @@ with
             is_paid
             and allocated_kind != 'nothing'
             and {{
-                only_touched(
+                only_joined(
                     "all_allocations",
                     "things",
                     ["source_id", "allocated_kind", "allocated_id"],
