@@ -20,13 +20,7 @@ with
 
     commission_events as (
 
-        select
-            events.*,
-            case
-                when events.commission_id is null
-                then {{ ledger_subject("account", "events.event_id") }}
-                else {{ ledger_subject("commission", "events.commission_id") }}
-            end as ledger_subject_id
+        select events.*, {{ ledger_subject_of("events") }} as ledger_subject_id
         from {{ ref("stg_raw__commission_events") }} as events
         where
             events.event_type

@@ -42,12 +42,7 @@ with
         inner join
             {{ ref("touched_ledger_subjects") }} as touched
             on events.source_id = touched.source_id
-            and case
-                when events.commission_id is null
-                then {{ ledger_subject("account", "events.event_id") }}
-                else {{ ledger_subject("commission", "events.commission_id") }}
-            end
-            = touched.ledger_subject_id
+            and {{ ledger_subject_of("events") }} = touched.ledger_subject_id
         union all
         select
             touched.ledger_subject_id as subject_id,

@@ -34,11 +34,7 @@ with
         inner join
             {{ ref("touched_ledger_subjects") }} as subjects
             on events.source_id = subjects.source_id
-            and subjects.ledger_subject_id = case
-                when events.commission_id is null
-                then {{ ledger_subject("account", "events.event_id") }}
-                else {{ ledger_subject("commission", "events.commission_id") }}
-            end
+            and subjects.ledger_subject_id = {{ ledger_subject_of("events") }}
         where events.adjustment_id is not null
 
     ),
