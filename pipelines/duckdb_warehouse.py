@@ -342,13 +342,14 @@ class DuckDBSession(WarehouseSession):
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Close the file meanwhile, so that dbt may open it."""
+        # Whoever closes it with a log would write the rows of all tables into row groups of DuckDB's own size.
+        self.settle()
         self.connection.close()
         yield
         self.connection = self._opened()
 
     def reopen(self) -> None:
         """Close the file and open it again: DuckDB keeps what it knows of all row groups, 20 MB per 300,000 events."""
-        self.settle()
         with self.lent():
             pass
 

@@ -66,6 +66,20 @@ def test_the_session_keeps_its_settings_when_it_was_lent(tmp_path: Path) -> None
         assert session.execute(asked) == before
 
 
+def test_whoever_is_lent_the_file_leaves_its_rows_where_they_are(tmp_path: Path) -> None:
+    """dbt opens the file as DuckDB does by itself: with a log to write into it, that would join all row groups."""
+    warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience=1)
+    groups = "select count(distinct row_group_id) from pragma_storage_info('numbers')"
+    with warehouse.session() as session:
+        session.execute("create table numbers as select range as number from range(100_000)")
+        session.settle()
+        session.execute("delete from numbers where number % 30_000 = 1")
+        before = session.execute(groups)
+        with session.lent(), duckdb.connect(warehouse.database) as lent:
+            assert lent.execute("select count(*) from numbers").fetchall() == [(99_996,)]
+        assert session.execute(groups) == before
+
+
 @pytest.mark.parametrize("name", ["memory", "temp", "main", "ware 'house'", 'a "b"'])
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     """Those of databases that DuckDB has by itself too; what was written is in the file, for whoever opens it."""
