@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from dlt.common.destination import Destination
 from models.columns import EVENT_COLUMNS
 from pipelines.attached_destination import AttachedDestination
 from pipelines.duckdb_destination import HeldDuckDB
+from pipelines.duckdb_file import ROW_GROUP, SMALL_LOG, log_bytes, open_file, open_within
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
 from pipelines.extraction import money_of
@@ -26,19 +27,10 @@ from pipelines.warehouse import LOCK_PATIENCE, MartReader, Warehouse, WarehouseS
 
 _FETCHED_ROWS = 100
 
-_LOG_BYTES, _MOST_LOG_BYTES = 1_000_000, 64_000_000
+_MOST_LOG_BYTES = 64_000_000
 """
-Of changes that are not in the file yet when it is closed, and while it is open: they are read again when it is opened,
-which takes some 0.05 s for each load of a hundred events.
-
-Each time they are brought into the file, the last rows of every table are written anew; so a load in many parts waits.
-"""
-
-_ROW_GROUP = 30_720
-"""
-Rows that are compressed together, and written anew together when the last ones are not full yet.
-
-A quarter of what DuckDB takes by itself: that is how much memory it takes to write the widest table, and how long.
+Of changes that are not in the file yet while it is open. Each time they are brought there, the last rows of every table
+are written anew; so a load in many parts waits.
 """
 
 _ALLOCATION = (
@@ -112,7 +104,7 @@ class DuckDBWarehouse(Warehouse):
             session.upgrade()
             yield session
         finally:
-            if self._log_bytes() > _LOG_BYTES:
+            if log_bytes(self.database) > SMALL_LOG:
                 session.settle()
             session.connection.close()
 
@@ -129,17 +121,12 @@ class DuckDBWarehouse(Warehouse):
 
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
-    def _log_bytes(self) -> int:
-        log = self.database.with_name(self.database.name + ".wal")
-        return log.stat().st_size if log.exists() else 0
-
     def _connect(self, memory: int | None) -> duckdb.DuckDBPyConnection:
-        limits: dict[str, Any] = {} if memory is None else {"memory_limit": f"{memory}B"}
         deadline = time.monotonic() + self.patience
         told = False
         while True:
             try:
-                return self._within(limits)
+                return open_file(self.database) if memory is None else open_within(self.database, memory)
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise
@@ -153,36 +140,6 @@ class DuckDBWarehouse(Warehouse):
                 self.notice(f"waiting: {self.database} is open in another program")
                 told = True
             time.sleep(0.1)
-
-    def _within(self, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-        """Open the file; what somebody left in the log may take more memory to read than *limits* leave."""
-        if not limits:
-            return _attached(self.database, limits)
-        if self._log_bytes() <= _LOG_BYTES:
-            with suppress(duckdb.OutOfMemoryException, duckdb.TransactionException):
-                return _attached(self.database, limits)
-        # With all the memory that DuckDB takes by itself; another connection has none of it any more.
-        with closing(_attached(self.database, {})) as connection, suppress(duckdb.Error):
-            connection.execute("checkpoint")
-        return _attached(self.database, limits)
-
-
-def _attached(database: Path, limits: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Open *database* with row groups of our size, which only an attached one can have, under the name it has alone."""
-    connection = duckdb.connect(config=dict(limits))
-    temporary = sql_text(database.with_name(f"{database.name}.tmp"))
-    try:
-        if database.stem == "memory":  # as the one is called that is open
-            connection.execute("attach ':memory:' as nothing; use nothing; detach memory")
-        connection.execute(
-            f"set temp_directory = {temporary}; attach {sql_text(database)} (row_group_size {_ROW_GROUP})"
-        )
-        [(name,)] = connection.execute("select database_name from duckdb_databases() where path is not null").fetchall()
-        connection.execute(f"use {sql_name(name)}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 @dataclass(slots=True)
@@ -368,7 +325,7 @@ class DuckDBSession(WarehouseSession):
         for leftover in (aside, aside.with_name(f"{aside.name}.wal")):
             leftover.unlink(missing_ok=True)
         self.execute("force checkpoint")
-        self.execute(f"attach {sql_text(aside)} as rewritten (row_group_size {_ROW_GROUP})")
+        self.execute(f"attach {sql_text(aside)} as rewritten (row_group_size {ROW_GROUP})")
         self.execute(f"copy from database {sql_name(name)} to rewritten")
         self.execute("checkpoint rewritten")
         self.execute("detach rewritten")
