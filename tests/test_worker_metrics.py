@@ -239,6 +239,8 @@ def test_a_running_receiver_tells_what_it_answered(tmp_path: Path, workers: int)
         assert receiver.post(body, {"X-Webhook-Signature": "00"}).status_code == 401
         assert receiver.post(body, source="nobody").status_code == 404
         until(lambda: _scraped(receiver)("stage_segments", state="closed") != 0)
+        # Another worker shows once a second what it holds.
+        until(lambda: _scraped(receiver)("in_flight_bytes") == 0)
         found = _scraped(receiver)
         answer = receiver.client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
