@@ -15,7 +15,7 @@ from dlt.common.destination import Destination
 from models.columns import EVENT_COLUMNS
 from pipelines.attached_destination import AttachedDestination
 from pipelines.duckdb_destination import HeldDuckDB
-from pipelines.duckdb_file import ROW_GROUP, SMALL_LOG, log_bytes, open_file, open_within
+from pipelines.duckdb_file import ROW_GROUP, SMALL_LOG, log_bytes, log_of, open_file, open_within
 from pipelines.duckdb_known_events import KEYS_TABLE, HeldEvents, note_every_event, remember
 from pipelines.errors import QueryError, WarehouseLockedError
 from pipelines.extraction import money_of
@@ -321,8 +321,8 @@ class DuckDBSession(WarehouseSession):
             "select database_name, path from duckdb_databases() where database_name = current_database()"
         )
         database = Path(path)
-        aside, log = database.with_name(f"{database.name}.new"), database.with_name(f"{database.name}.wal")
-        for leftover in (aside, aside.with_name(f"{aside.name}.wal")):
+        aside = database.with_name(f"{database.name}.new")
+        for leftover in (aside, log_of(aside)):
             leftover.unlink(missing_ok=True)
         self.execute("force checkpoint")
         self.execute(f"attach {sql_text(aside)} as rewritten (row_group_size {ROW_GROUP})")
@@ -331,7 +331,7 @@ class DuckDBSession(WarehouseSession):
         self.execute("detach rewritten")
         sync_file(aside)
         # All of the old log is in the old file; the new one must never meet it.
-        log.unlink(missing_ok=True)
+        log_of(database).unlink(missing_ok=True)
         # Still open, so that nobody is let into the old file any more.
         aside.replace(database)
         sync_file(database.parent)
